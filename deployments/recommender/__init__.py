@@ -1,0 +1,1 @@
+"""What would help: a port, rules, language models."""

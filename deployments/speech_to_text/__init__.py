@@ -1,0 +1,1 @@
+"""Speech to text: a port, one file a provider."""

@@ -1,0 +1,1 @@
+"""What happened, durably: outbox, database, migrations."""

@@ -1,0 +1,1 @@
+"""Is this speech? Clean it, measure it."""
