@@ -1,0 +1,49 @@
+# Balto: `make run` and `make test` do all the set-up. Needs Python >= 3.10, make and the Python registry.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-nodeps.txt
+
+.PHONY: setup run demo test test-unit lint format bench-path clean help
+
+help:           ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
+
+setup: $(VENV)/.installed  ## the environment in .venv, with the pinned requirements
+
+$(VENV)/.installed: $(REQUIREMENTS) pyproject.toml
+	@test -n "$(PYTHON)" || { echo "balto: Python 3.10 or newer is needed; install it, or: make PYTHON=/path/to/python3 …" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "balto: no virtual environment could be made (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@echo "balto: installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -r requirements-nodeps.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: setup      ## the service with a demo counter, until Ctrl-C; LEAN=1: one ingress, no dashboard
+	@exec $(BIN)/python -m serve_app.run $(if $(LEAN),--lean)
+
+demo: setup     ## the service, and a bundled conversation streamed to it in real time
+	@exec $(BIN)/python -m serve_app.run --demo $(if $(LEAN),--lean)
+
+test: setup     ## every test that CI runs: unit, contract (real PostgreSQL, simulated providers), serve (real Ray)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-unit: setup  ## the unit tests alone, with branch coverage of the pure rooms
+	@$(BIN)/python -m pytest tests/unit --cov=audio --cov=cestas --cov=serve_app.wire --cov=serve_app.conversation --cov-branch \
+		--cov-report=term-missing:skip-covered $(ARGS)
+
+lint: setup     ## ruff and mypy --strict
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup   ## let ruff put the code in order
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench-path: setup  ## end of utterance → suggestion at 20 counters, simulated providers, cleaning off and on
+	@$(BIN)/python -m bench.path $(ARGS)
+
+clean:          ## remove the environment and caches (not the state directory)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
