@@ -1,0 +1,234 @@
+"""Where utterances begin and end in a counter's stream: onset, pre-roll, hangover and the cap."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from audio.frames import FRAME_BYTES, FRAME_SAMPLES, FrameRing, cut_frames, dbfs_of, frames_of, mean_squares
+from audio.gate import Gate
+from audio.settings import SegmenterSettings
+from audio.utterance import BYTES_PER_SAMPLE, CutReason, GateFigures, Utterance
+
+ONSET_WINDOW_FRAMES = 5
+ONSET_SPEECH_FRAMES = 3
+"""Three frames of speech among five begin an utterance: a click or a coin is shorter, the shortest word is not."""
+GOES_ON_WINDOW_FRAMES = 3
+GOES_ON_SPEECH_FRAMES = 2
+"""Within an utterance two of three prolong it; a lone frame does not, or noise would keep it open."""
+CUT_SEARCH_FRAMES = frames_of(1200)
+"""A cut at the cap is looked for in the last 1.2 s: running speech has a weak syllable in any such stretch."""
+CUT_SMOOTH_FRAMES = 3
+BACKGROUND_AFTER_FRAMES = 5
+"""Frames that must follow speech before a frame counts as background: room echo and soft endings are over."""
+
+_ONSET_MASK = (1 << ONSET_WINDOW_FRAMES) - 1
+_GOES_ON_MASK = (1 << GOES_ON_WINDOW_FRAMES) - 1
+
+
+class _Open:
+    """An utterance that has begun and not ended. Frames are numbered from the stream's first one."""
+
+    __slots__ = ("continues", "first_speech", "floor_dbfs", "last_speech", "start", "threshold_dbfs", "verdicts")
+
+    def __init__(self, start: int, first_speech: int, last_speech: int, gate: Gate, continues: bool) -> None:
+        self.start = start
+        self.first_speech = first_speech
+        self.last_speech = last_speech
+        self.floor_dbfs = gate.noise_floor_dbfs
+        self.threshold_dbfs = gate.threshold_dbfs
+        self.continues = continues
+        """True after a cut at the cap: this is the rest of an utterance, however short."""
+        self.verdicts = bytearray()
+        """One 0 or 1 a frame from `start` on."""
+
+
+class Segmenter:
+    """Cuts one session's PCM into utterances, as it comes.
+
+    Feed it 16 kHz mono s16le in pieces of any size: a sample may even be split between two pieces, and the same stream
+    gives the same utterances whatever the pieces. `first_sample` is the number of the first sample that will be fed
+    (a resumed session goes on where it was). Pure: no clock; not for use by several threads at once.
+    """
+
+    def __init__(self, settings: SegmenterSettings, first_sample: int = 0) -> None:
+        self._pre_roll = frames_of(settings.pre_roll_ms)
+        self._hangover = frames_of(settings.hangover_ms)
+        self._tail = min(frames_of(settings.tail_ms), self._hangover)
+        self._shortest = frames_of(settings.min_utterance_ms)
+        self._cap = frames_of(settings.max_utterance_ms)
+        self._gate = Gate(settings)
+        self._first_sample = first_sample
+        self._ring = FrameRing()
+        self._background: deque[bytes] = deque(maxlen=frames_of(settings.background_ms))
+        self._rest = b""
+        self._next = 0
+        """Number of the next frame."""
+        self._free_from = 0
+        """First frame that no utterance has taken yet."""
+        self._history = 0
+        """Verdicts of the latest frames, the newest in the lowest bit."""
+        self._open: _Open | None = None
+        self.dropped_short = 0
+        """Stretches of speech that were shorter than `min_utterance_ms` and made no utterance."""
+
+    @property
+    def speaking(self) -> bool:
+        """True between the onset of an utterance and its end."""
+        return self._open is not None
+
+    @property
+    def samples_fed(self) -> int:
+        """Number of the next sample to be fed: those fed so far, counted from the session's first one."""
+        return self._first_sample + self._next * FRAME_SAMPLES + len(self._rest) // BYTES_PER_SAMPLE
+
+    @property
+    def safe_until(self) -> int:
+        """Samples before this one are needed by no utterance that is open or to come. Never goes back."""
+        return self._first_sample + self._needed_from() * FRAME_SAMPLES
+
+    @property
+    def noise_floor_dbfs(self) -> float:
+        """The tracked level of the shop without speech."""
+        return self._gate.noise_floor_dbfs
+
+    @property
+    def threshold_dbfs(self) -> float:
+        """The level that a frame must reach now to be speech."""
+        return self._gate.threshold_dbfs
+
+    def feed(self, pcm: bytes) -> list[Utterance]:
+        """Take the next bytes; return the utterances that end in them, in order."""
+        block = self._rest + pcm
+        whole = len(block) - len(block) % FRAME_BYTES
+        if not whole:
+            self._rest = block
+            return []
+        self._rest = block[whole:]
+        block = block[:whole]
+        self._ring.append(block)
+        frames, squares = cut_frames(block), mean_squares(block)
+        ended: list[Utterance] = []
+        at = 0
+        while at < len(frames):
+            run = slice(at, at + self._gate.run_length)
+            self._walk(frames[run], self._gate.judge(frames[run], squares[run]), ended)
+            self._gate.settle()
+            at = run.stop
+        self._ring.forget_before(self._needed_from())
+        return ended
+
+    def flush(self) -> list[Utterance]:
+        """End of the stream: the open utterance, if there is one. What is fed afterwards begins a new stretch."""
+        rest = self._rest[: len(self._rest) - len(self._rest) % BYTES_PER_SAMPLE]
+        ended: list[Utterance] = []
+        if self._open is not None:
+            within_tail = self._next - self._open.last_speech <= self._tail
+            utterance = self._close(self._open, "end", rest if within_tail else b"")
+            ended = [] if utterance is None else [utterance]
+        self._first_sample = self.samples_fed
+        self._rest, self._ring = b"", FrameRing()
+        self._next = self._free_from = self._history = 0
+        return ended
+
+    def _needed_from(self) -> int:
+        if self._open is not None:
+            return self._open.start
+        return max(self._free_from, self._next - (ONSET_WINDOW_FRAMES - 1) - self._pre_roll)
+
+    def _walk(self, frames: list[bytes], verdicts: list[bool], ended: list[Utterance]) -> None:
+        if self._open is None and not self._history and True not in verdicts:  # nobody speaks: most of the day
+            self._background.extend(frames)
+            self._next += len(frames)
+            return
+        for frame, speech in zip(frames, verdicts, strict=True):
+            utterance = self._step(frame, speech)
+            if utterance is not None:
+                ended.append(utterance)
+
+    def _step(self, frame: bytes, speech: bool) -> Utterance | None:
+        number = self._next
+        self._next = number + 1
+        self._history = history = (self._history << 1 | speech) & _ONSET_MASK
+        current = self._open
+        if current is None:
+            if speech:
+                self._begin_if_onset(number, history)
+            elif not history:
+                self._background.append(frame)
+            return None
+        current.verdicts.append(speech)
+        if speech and (history & _GOES_ON_MASK).bit_count() >= GOES_ON_SPEECH_FRAMES:
+            current.last_speech = number
+        elif not history:
+            self._background.append(frame)
+        if number - current.last_speech >= self._hangover:
+            return self._close(current, "silence")
+        if number + 1 - current.start >= self._cap:
+            return self._cut(current)
+        return None
+
+    def _begin_if_onset(self, number: int, history: int) -> None:
+        if history.bit_count() < ONSET_SPEECH_FRAMES:
+            return
+        first_speech = number - history.bit_length() + 1
+        start = max(self._free_from, first_speech - self._pre_roll)
+        self._open = _Open(start, first_speech, number, self._gate, continues=False)
+        quiet = first_speech - start
+        self._open.verdicts += bytes(quiet) + bytes(
+            history >> (number - at) & 1 for at in range(first_speech, number + 1)
+        )
+
+    def _close(self, current: _Open, reason: CutReason, rest: bytes = b"") -> Utterance | None:
+        """End the open utterance; None when it was too short to be one."""
+        self._open = None
+        self._history = 0
+        end = min(self._next, current.last_speech + 1 + self._tail)
+        if not any(current.verdicts):
+            return None  # after a cut at the cap nothing more was said
+        if not current.continues and current.last_speech + 1 - current.first_speech < self._shortest:
+            self.dropped_short += 1
+            return None
+        self._free_from = end
+        return self._utterance(current, end, reason, rest)
+
+    def _cut(self, current: _Open) -> Utterance | None:
+        """The cap: end at the quietest place of the last stretch, and go on from there without losing a sample."""
+        if not any(current.verdicts):
+            return self._close(current, "silence")
+        searched = min(CUT_SEARCH_FRAMES, self._cap // 2)
+        squares = mean_squares(self._ring.slice(self._next - searched, self._next))
+        smooth = np.convolve(squares, np.ones(CUT_SMOOTH_FRAMES), "valid")
+        cut = self._next - searched + int(np.argmin(smooth)) + CUT_SMOOTH_FRAMES // 2
+        following = _Open(cut, cut, max(cut, current.last_speech), self._gate, continues=True)
+        following.verdicts += current.verdicts[cut - current.start :]
+        del current.verdicts[cut - current.start :]
+        current.last_speech = min(current.last_speech, cut - 1)
+        self._open, self._free_from = following, cut
+        return self._utterance(current, cut, "cap")
+
+    def _utterance(self, current: _Open, end: int, reason: CutReason, rest: bytes = b"") -> Utterance:
+        pcm = self._ring.slice(current.start, end)
+        squares = mean_squares(pcm)
+        gate = GateFigures(
+            noise_floor_start_dbfs=current.floor_dbfs,
+            noise_floor_end_dbfs=self._gate.noise_floor_dbfs,
+            threshold_start_dbfs=current.threshold_dbfs,
+            threshold_end_dbfs=self._gate.threshold_dbfs,
+            frames=end - current.start,
+            speech_frames=sum(current.verdicts[: end - current.start]),
+            rms_mean_dbfs=dbfs_of(float(squares.mean())),
+            rms_max_dbfs=dbfs_of(float(squares.max())),
+        )
+        return Utterance(
+            first_sample=self._sample_of(current.start),
+            speech_end_sample=self._sample_of(min(end, current.last_speech + 1)),
+            pcm=pcm + rest,
+            background_pcm=b"".join(self._background),
+            gate=gate,
+            cut_reason=reason,
+        )
+
+    def _sample_of(self, frame: int) -> int:
+        return self._first_sample + frame * FRAME_SAMPLES

@@ -1,0 +1,213 @@
+"""The segmenter finds each utterance, whole, once, whatever the pieces that the stream comes in."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from audio.segmenter import Segmenter
+from audio.settings import SegmenterSettings
+
+RATE = 16_000
+DEFAULTS = SegmenterSettings()
+
+
+def run(pcm, gate_settings=DEFAULTS, chunk=8000, first_sample=0):
+    segmenter = Segmenter(gate_settings, first_sample)
+    found = []
+    for at in range(0, len(pcm), chunk):
+        found += segmenter.feed(pcm[at : at + chunk])
+    return found + segmenter.flush(), segmenter
+
+
+@pytest.fixture(scope="module")
+def two_sentences(sounds):
+    """Two sentences 1.5 s apart in a shop at 25 dB: begin at 2 s, and 1.5 s after the first's end."""
+    clean = [sounds.quiet(2), sounds.speech(-25), sounds.quiet(1.5), sounds.speech(-25), sounds.quiet(1.5)]
+    return sounds.pcm(sounds.over(np.concatenate(clean), -50))
+
+
+def test_each_sentence_is_one_utterance_that_begins_before_and_ends_after_it(sounds, two_sentences):
+    found, _ = run(two_sentences)
+    starts = [2.0, 3.5 + sounds.sentence_s]
+    assert [u.cut_reason for u in found] == ["silence", "silence"]
+    for utterance, start_s in zip(found, starts, strict=True):
+        assert start_s - 0.45 <= utterance.first_sample / RATE <= start_s - 0.2
+        end_s = start_s + sounds.sentence_s
+        assert abs(utterance.speech_end_sample / RATE - end_s) <= 0.1
+        assert end_s <= utterance.end_sample / RATE <= end_s + 0.45
+
+
+def test_the_pcm_handed_on_is_the_streams_own(two_sentences):
+    for utterance in run(two_sentences)[0]:
+        assert two_sentences[2 * utterance.first_sample : 2 * utterance.end_sample] == utterance.pcm
+
+
+def test_the_end_is_reported_one_hangover_after_it(two_sentences):
+    segmenter = Segmenter(DEFAULTS)
+    for at in range(0, len(two_sentences), 960):
+        for utterance in segmenter.feed(two_sentences[at : at + 960]):
+            waited = segmenter.samples_fed - utterance.speech_end_sample
+            assert waited == RATE * DEFAULTS.hangover_ms // 1000
+            return
+    pytest.fail("no utterance")
+
+
+def test_the_background_is_up_to_a_second_of_the_shop_without_speech(two_sentences, sounds):
+    for utterance in run(two_sentences)[0]:
+        background = np.frombuffer(utterance.background_pcm, "<i2") / 32768
+        assert 0.9 * RATE <= len(background) <= 1.02 * RATE
+        assert 20 * np.log10(background.std()) == pytest.approx(-50, abs=1.5)
+
+
+def test_the_figures_tell_floor_threshold_and_loudness(two_sentences):
+    for utterance in run(two_sentences)[0]:
+        gate = utterance.gate
+        assert gate.noise_floor_start_dbfs == pytest.approx(-50, abs=2)
+        assert gate.threshold_start_dbfs == pytest.approx(gate.noise_floor_start_dbfs + DEFAULTS.margin_db)
+        assert gate.frames == len(utterance.pcm) // 960
+        assert 0.4 * gate.frames < gate.speech_frames < gate.frames
+        assert gate.rms_mean_dbfs < gate.rms_max_dbfs < 0
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes=st.lists(st.integers(1, 20_001), min_size=1, max_size=12))
+def test_the_pieces_make_no_difference_odd_ones_included(two_sentences, sizes):
+    expected, _ = run(two_sentences)
+    segmenter, found, at, turn = Segmenter(DEFAULTS), [], 0, 0
+    while at < len(two_sentences):
+        size = max(sizes[turn % len(sizes)], 301)
+        found += segmenter.feed(two_sentences[at : at + size])
+        at, turn = at + size, turn + 1
+    assert found + segmenter.flush() == expected
+
+
+def test_byte_by_byte_gives_the_same_utterance(sounds):
+    pcm = sounds.pcm(sounds.over(sounds.speech(-25), -60), sounds.noise(0.8, -60))
+    expected, _ = run(pcm)
+    assert run(pcm, chunk=1)[0] == expected
+    assert len(expected) == 1
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cap_ms=st.integers(1000, 5000), chunk=st.integers(900, 30_000), level=st.integers(-45, -15))
+def test_at_the_cap_no_sample_is_lost_and_none_comes_twice(sounds, cap_ms, chunk, level):
+    talk = [sounds.speech(level)] * 6
+    pcm = sounds.pcm(sounds.quiet(1), *talk, sounds.quiet(1))
+    found, _ = run(pcm, SegmenterSettings(max_utterance_ms=cap_ms), chunk)
+    assert all(u.duration_s <= cap_ms / 1000 + 0.03 for u in found)
+    assert {u.cut_reason for u in found[:-1]} <= {"cap"}
+    for before, after in pairwise(found):
+        assert after.first_sample == before.end_sample
+    joined = b"".join(u.pcm for u in found)
+    assert pcm[2 * found[0].first_sample : 2 * found[-1].end_sample] == joined
+    assert found[0].first_sample <= RATE <= RATE + 6 * len(sounds.sentence) - RATE // 10 <= found[-1].end_sample
+
+
+def test_a_cap_cuts_at_the_quietest_place(sounds):
+    gap = sounds.quiet(0.15)
+    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20), gap, *[sounds.speech(-20)] * 2)
+    gap_middle_s = 1 + sounds.sentence_s + 0.075
+    cap_ms = int(1000 * (gap_middle_s + 0.6 - 0.61))
+    found, _ = run(pcm, SegmenterSettings(max_utterance_ms=cap_ms))
+    assert found[0].cut_reason == "cap"
+    around = np.frombuffer(pcm[2 * found[0].end_sample - 400 : 2 * found[0].end_sample + 400], "<i2")
+    assert abs(found[0].end_sample / RATE - gap_middle_s) < 0.1
+    assert np.abs(around).max() < 400
+
+
+def test_silence_after_a_cut_is_no_utterance(sounds):
+    speech = sounds.speech(-20)
+    cap_ms = 1000 + int(1000 * sounds.sentence_s)
+    gate_settings = SegmenterSettings(max_utterance_ms=cap_ms, hangover_ms=2500, pre_roll_ms=90)
+    found, _ = run(sounds.pcm(sounds.quiet(1), speech, sounds.quiet(4)), gate_settings)
+    assert [u.cut_reason for u in found] == ["cap"]
+
+
+def test_speech_at_the_end_of_the_stream_is_handed_on_to_the_last_sample(sounds):
+    pcm = sounds.pcm(sounds.quiet(1.003), sounds.speech(-20))
+    found, segmenter = run(pcm)
+    assert [u.cut_reason for u in found] == ["end"]
+    assert found[0].end_sample == len(pcm) // 2 == segmenter.samples_fed
+    assert pcm.endswith(found[0].pcm)
+
+
+def test_a_stream_that_ends_in_silence_ends_with_the_tail_only(sounds):
+    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20), sounds.quiet(0.5))
+    (utterance,), _ = run(pcm)
+    assert utterance.cut_reason == "end"
+    assert utterance.end_sample - utterance.speech_end_sample == RATE * DEFAULTS.tail_ms // 1000
+
+
+def test_what_is_fed_after_a_flush_goes_on_where_it_was(sounds):
+    segmenter = Segmenter(DEFAULTS)
+    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20))[:-311]
+    segmenter.feed(pcm)
+    segmenter.flush()
+    fed = segmenter.samples_fed
+    assert fed == len(pcm) // 2 == segmenter.safe_until
+    found = segmenter.feed(sounds.pcm(sounds.quiet(1), sounds.speech(-20), sounds.quiet(1)))
+    assert len(found) == 1
+    assert found[0].first_sample > fed
+
+
+def test_a_resumed_session_counts_on(two_sentences):
+    fresh, _ = run(two_sentences)
+    resumed, segmenter = run(two_sentences, first_sample=123_457)
+    assert [u.first_sample for u in resumed] == [u.first_sample + 123_457 for u in fresh]
+    assert segmenter.samples_fed == 123_457 + len(two_sentences) // 2
+
+
+def test_what_is_safe_to_forget_is_never_in_a_later_utterance_and_never_goes_back(two_sentences):
+    segmenter, safe = Segmenter(DEFAULTS), 0
+    for at in range(0, len(two_sentences), 1000):
+        before = segmenter.safe_until
+        for utterance in segmenter.feed(two_sentences[at : at + 1000]):
+            assert utterance.first_sample >= before
+        assert safe <= before <= segmenter.safe_until <= segmenter.samples_fed
+        safe = before
+    assert safe > len(two_sentences) // 2 - RATE
+
+
+def test_speaking_tells_when_somebody_speaks(sounds):
+    segmenter = Segmenter(DEFAULTS)
+    segmenter.feed(sounds.pcm(sounds.quiet(1)))
+    assert not segmenter.speaking
+    segmenter.feed(sounds.pcm(sounds.speech(-25)))
+    assert segmenter.speaking
+    segmenter.feed(sounds.pcm(sounds.quiet(1)))
+    assert not segmenter.speaking
+
+
+def test_a_click_is_no_utterance(sounds):
+    click = sounds.noise(0.02, -10)
+    found, _ = run(sounds.pcm(sounds.noise(1, -55), click, sounds.noise(1, -55, seed=1)))
+    assert found == []
+
+
+def test_speech_shorter_than_the_shortest_utterance_is_counted_and_dropped(sounds):
+    syllable = sounds.speech(-20)[: int(0.25 * RATE)]
+    pcm = sounds.pcm(sounds.quiet(1), syllable, sounds.quiet(1))
+    kept, _ = run(pcm)
+    dropped, segmenter = run(pcm, SegmenterSettings(min_utterance_ms=600))
+    assert (len(kept), len(dropped), segmenter.dropped_short) == (1, 0, 1)
+
+
+def test_memory_does_not_grow_while_nobody_speaks(sounds):
+    segmenter = Segmenter(DEFAULTS)
+    minute = sounds.pcm(sounds.noise(10, -50))
+    sizes = []
+    for _ in range(4):
+        segmenter.feed(minute)
+        sizes.append(len(segmenter._ring._bytes))
+    assert max(sizes) <= 2 * RATE * 2
+
+
+def test_a_session_without_pre_roll_or_tail_still_hands_on_all_speech(sounds):
+    gate_settings = SegmenterSettings(pre_roll_ms=0, tail_ms=0, background_ms=0)
+    (utterance,), _ = run(sounds.pcm(sounds.quiet(1), sounds.speech(-25), sounds.quiet(1)), gate_settings)
+    assert utterance.first_sample / RATE == pytest.approx(1, abs=0.1)
+    assert utterance.end_sample == utterance.speech_end_sample
+    assert utterance.background_pcm == b""
