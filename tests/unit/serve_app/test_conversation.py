@@ -1,0 +1,90 @@
+"""The conversation at a counter: order, context, overlap, and a new customer."""
+
+from serve_app.conversation import Conversation, ConversationSettings
+
+
+def test_every_understood_text_asks_with_the_earlier_ones_as_context():
+    talk = Conversation()
+    talk.heard("bom dia", 0, 1)
+    ask = talk.heard("estou com dor de cabeça", 2, 4)
+    assert ask is not None
+    assert (ask.text, ask.context) == ("estou com dor de cabeça", ("bom dia",))
+
+
+def test_text_without_a_word_asks_nothing():
+    assert Conversation().heard(" ...! ", 0, 1) is None
+
+
+def test_context_is_bounded():
+    talk = Conversation(ConversationSettings(context_texts_max=2))
+    for i in range(5):
+        talk.heard(f"frase {i}", i, i + 0.5)
+    ask = talk.heard("fim", 6, 7)
+    assert ask is not None
+    assert ask.context == ("frase 3", "frase 4")
+
+
+def test_words_repeated_where_the_audio_overlaps_are_dropped_once():
+    talk = Conversation()
+    talk.heard("minha filha está com febre", 0, 3)
+    ask = talk.heard("está com febre desde ontem", 2.5, 5)
+    assert ask is not None
+    assert ask.text == "desde ontem"
+
+
+def test_an_overlap_that_says_nothing_new_asks_nothing():
+    talk = Conversation()
+    talk.heard("está com febre", 0, 3)
+    assert talk.heard("Está com febre.", 1, 3) is None
+
+
+def test_overlapping_audio_with_different_words_keeps_them_all():
+    talk = Conversation()
+    talk.heard("quero dipirona", 0, 3)
+    ask = talk.heard("e também um soro", 2.9, 5)
+    assert ask is not None
+    assert ask.text == "e também um soro"
+
+
+def test_an_overlap_with_a_forgotten_text_keeps_the_words():
+    talk = Conversation(ConversationSettings(context_texts_max=0))
+    talk.heard("com febre alta", 0, 3)
+    ask = talk.heard("com febre alta", 2, 4)
+    assert ask is not None
+
+
+def test_legitimate_repetition_after_a_pause_is_kept():
+    talk = Conversation()
+    talk.heard("quero dipirona por favor", 0, 3)
+    ask = talk.heard("quero dipirona por favor", 3.5, 5)
+    assert ask is not None
+    assert ask.text == "quero dipirona por favor"
+
+
+def test_what_is_known_of_a_customer_holds_until_a_long_silence():
+    talk = Conversation(ConversationSettings(new_customer_silence_s=30))
+    talk.heard("estou grávida e com azia", 0, 3)
+    talk.advised(["a", "b"], ["gestante"])
+    same = talk.heard("tem mais alguma coisa", 20, 22)
+    assert same is not None
+    assert (same.situations, same.shown_item_ids) == (("gestante",), ("a", "b"))
+    other = talk.heard("boa tarde, quero dipirona", 60, 62)
+    assert other is not None
+    assert (other.situations, other.shown_item_ids, other.context) == ((), (), ())
+
+
+def test_a_situation_is_remembered_once():
+    talk = Conversation()
+    talk.advised([], ["gestante"])
+    talk.advised([], ["gestante", "asmatico"])
+    ask = talk.heard("oi", 0, 1)
+    assert ask is not None
+    assert ask.situations == ("gestante", "asmatico")
+
+
+def test_a_resumed_session_knows_what_was_said_and_shown():
+    talk = Conversation()
+    talk.remember(["dor de barriga"], ["soro"])
+    ask = talk.heard("desde ontem", 10, 11)
+    assert ask is not None
+    assert (ask.context, ask.shown_item_ids) == (("dor de barriga",), ("soro",))
