@@ -140,3 +140,21 @@ class Counter:
     key_hash: str
     revoked: bool = False
     vad_settings: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """What is recorded of a session, for one that is resumed. Samples count from the session's first one."""
+
+    counter_id: str = ""
+    """Whose session it is; empty where nothing is recorded."""
+    last_end_sample: int = 0
+    """One past the last sample of the last recorded utterance; 0 where nothing is recorded."""
+    utterances: tuple[tuple[int, int], ...] = ()
+    """The recorded utterances' intervals (first sample, one past the last), newest 200 at most, in order."""
+    suggestion_ids: tuple[str, ...] = ()
+    """Suggestions made, oldest first, newest 1,000 at most."""
+    item_ids: tuple[str, ...] = ()
+    """Items suggested, oldest first, without repeats."""
+    recent_texts: tuple[str, ...] = ()
+    """The newest 12 texts heard, oldest first."""

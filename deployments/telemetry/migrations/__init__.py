@@ -1,0 +1,1 @@
+"""The schema's versions; docs/decisions tells the rules they follow."""
