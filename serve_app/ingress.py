@@ -1,0 +1,179 @@
+"""CounterIngress: the door as a Ray Serve deployment, and the other deployments as it sees them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.handle import DeploymentHandle
+
+from deployments.recommender.port import Advice, AdviceRequest
+from deployments.speech_to_text.port import Transcription, TranscriptionRequest
+from deployments.telemetry.errors import TelemetryError
+from deployments.telemetry.records import Client, Counter, Feedback, Interaction, SessionState
+from deployments.voice.messages import VoiceReport, VoiceRequest
+from serve_app import __version__
+from serve_app.door import Door, describe
+from serve_app.metrics import RayMetrics
+from serve_app.routes import Replica, create_app
+from serve_app.settings import BaltoSettings
+from serve_app.stages import StageTimeout, StageUnavailable
+
+log = logging.getLogger("balto.ingress")
+
+RECORD_TIMEOUT_S: Final = 15.0
+HEALTH_TIMEOUT_S: Final = 1.5
+HEALTH_CACHE_S: Final = 1.0
+"""`/saude` is public: asking it often must not ask the stages often."""
+
+
+async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s: float, **kwargs: Any) -> Any:
+    """Call a stage's `method`, once more when its replica died: calls are idempotent.
+
+    Raises StageTimeout, StageUnavailable, or what the stage itself raised.
+    """
+    deadline = time.monotonic() + timeout_s
+    for last_try in (False, True):
+        response = getattr(handle, method).remote(*args, **kwargs)
+        try:
+            return await asyncio.wait_for(_result(response), max(0.001, deadline - time.monotonic()))
+        except asyncio.TimeoutError:
+            response.cancel()
+            raise StageTimeout(method) from None
+        except RayError as exc:
+            if last_try:
+                raise StageUnavailable(type(exc).__name__) from None
+            log.warning("stage_retry method=%s error=%s", method, type(exc).__name__)
+    raise StageUnavailable(method)
+
+
+async def _result(response: Any) -> Any:
+    return await response
+
+
+class StageHandles:
+    """The stages behind their handles."""
+
+    def __init__(
+        self, voice: DeploymentHandle[Any], speech_to_text: DeploymentHandle[Any], recommender: DeploymentHandle[Any]
+    ) -> None:
+        self._voice = voice
+        self._speech_to_text = speech_to_text
+        self._recommender = recommender
+
+    async def examine(self, request: VoiceRequest) -> VoiceReport:
+        """See Stages."""
+        report: VoiceReport = await ask(self._voice, "examine", request, timeout_s=request.budget_s)
+        return report
+
+    async def transcribe(self, request: TranscriptionRequest) -> Transcription:
+        """See Stages."""
+        heard: Transcription = await ask(self._speech_to_text, "transcribe", request, timeout_s=request.budget_s)
+        return heard
+
+    async def advise(self, request: AdviceRequest) -> Advice:
+        """See Stages."""
+        advice: Advice = await ask(self._recommender, "advise", request, timeout_s=request.budget_s)
+        return advice
+
+    async def health(self) -> dict[str, dict[str, Any]]:
+        """See Stages."""
+        named = {"voz": self._voice, "fala": self._speech_to_text, "sugestoes": self._recommender}
+        answers = await asyncio.gather(*(health_of(handle) for handle in named.values()))
+        return dict(zip(named, answers, strict=True))
+
+
+class TelemetryHandle:
+    """The telemetry stage behind its handle."""
+
+    def __init__(self, telemetry: DeploymentHandle[Any]) -> None:
+        self._telemetry = telemetry
+
+    async def record(self, rows: Sequence[Interaction | Feedback]) -> int:
+        """See Records."""
+        count: int = await ask(self._telemetry, "record", list(rows), timeout_s=RECORD_TIMEOUT_S)
+        return count
+
+    async def find_counter(self, key_hash: str) -> Counter | None:
+        """See Records."""
+        counter: Counter | None = await ask(self._telemetry, "find_counter", key_hash, timeout_s=5.0)
+        return counter
+
+    async def create_client(self, email: str, company: str, phone: str) -> Client:
+        """See Records."""
+        client: Client = await ask(self._telemetry, "create_client", email, company, phone, timeout_s=10.0)
+        return client
+
+    async def create_counter(self, client_code: str, name: str, key_hash: str) -> Counter:
+        """See Records."""
+        counter: Counter = await ask(self._telemetry, "create_counter", client_code, name, key_hash, timeout_s=10.0)
+        return counter
+
+    async def interactions(self, **filters: Any) -> list[dict[str, Any]]:
+        """See Records."""
+        rows: list[dict[str, Any]] = await ask(self._telemetry, "interactions", timeout_s=15.0, **filters)
+        return rows
+
+    async def session_state(self, session_id: str) -> SessionState:
+        """See Records."""
+        state: SessionState = await ask(self._telemetry, "session_state", session_id, timeout_s=3.0)
+        return state
+
+    async def health(self) -> dict[str, Any]:
+        """What the telemetry stage says of itself."""
+        return await health_of(self._telemetry)
+
+
+async def health_of(handle: DeploymentHandle[Any]) -> dict[str, Any]:
+    """What one stage says of itself; a silent one `{"estado": "sem_resposta"}`."""
+    try:
+        state: dict[str, Any] = await ask(handle, "health", timeout_s=HEALTH_TIMEOUT_S)
+    except (StageTimeout, StageUnavailable, TelemetryError) as exc:
+        return {"estado": "sem_resposta", "erro": type(exc).__name__}
+    return state
+
+
+def counter_app() -> Any:
+    """The routes, bound to whichever replica serves them: an app builder does not share the class's globals."""
+    return create_app(lambda: cast("Replica", serve.get_replica_context().servable_object))
+
+
+@serve.ingress(counter_app)
+class CounterIngress:
+    """A fixed number of replicas: sockets stay where they are."""
+
+    def __init__(
+        self,
+        settings: BaltoSettings,
+        voice: DeploymentHandle[Any],
+        speech_to_text: DeploymentHandle[Any],
+        recommender: DeploymentHandle[Any],
+        telemetry: DeploymentHandle[Any],
+    ) -> None:
+        self.access = settings.access
+        self._telemetry = TelemetryHandle(telemetry)
+        stages = StageHandles(voice, speech_to_text, recommender)
+        self.door = Door(settings.door, stages, self._telemetry, RayMetrics())
+        self._health: tuple[float, dict[str, Any]] | None = None
+
+    async def health(self) -> dict[str, Any]:
+        """The state of this replica and of every stage, at most a second old; `estado` is `ok` or `degradado`."""
+        if self._health is None or time.monotonic() - self._health[0] > HEALTH_CACHE_S:
+            stages, telemetry = await asyncio.gather(self.door.stages.health(), self._telemetry.health())
+            parts = {**stages, "registro": telemetry}
+            well = all(part.get("estado", "ok") == "ok" for part in parts.values())
+            state = {
+                "estado": "ok" if well else "degradado",
+                "versao": __version__,
+                "porta": describe(self.door),
+                **parts,
+            }
+            self._health = (time.monotonic(), state)
+        return self._health[1]
+
+    async def close(self) -> None:
+        """Finish what counters said, and make it durable."""
+        await self.door.close()

@@ -1,0 +1,245 @@
+"""A Ray of our own on this machine: started with the fast ingress flags, stopped without touching any other Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import psutil
+
+MARK: Final = "BALTO_RAY_OF"
+"""Every process of our Ray carries this variable, whose value is the state directory: that is how we know our own."""
+START_TIMEOUT_S: Final = 60
+DEPLOY_TIMEOUT_S: Final = 90
+GRACEFUL_STOP_S: Final = 9.0
+_DRAIN_S: Final = "1"
+_HAPROXY_PORTS: Final = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
+DASHBOARD_PORT: Final = 8265
+_SHUTDOWN: Final = """
+import sys
+import ray
+from ray import serve
+ray.init(sys.argv[1], log_to_driver=False)
+serve.shutdown()
+"""
+
+
+class RayFailed(Exception):
+    """Ray or the application could not be started; the text says why and where its log lies."""
+
+
+@dataclass(frozen=True)
+class LocalRay:
+    """A head node on 127.0.0.1. `state_dir` names it: two with different state directories run side by side."""
+
+    state_dir: Path
+    lean: bool = False
+    """No dashboard, monitor or log monitor: less memory, but `serve status` and `serve deploy` do not work."""
+
+    @property
+    def temp_dir(self) -> Path:
+        """Ray's sockets and logs. Short: HAProxy allows a socket's path 97 bytes, 70 of which Serve takes."""
+        name = hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:8]
+        return Path(f"/tmp/balto-{name}")  # noqa: S108 - made with mode 0700, owner checked
+
+    @property
+    def log_path(self) -> Path:
+        """What starting and deploying printed."""
+        return self.state_dir / "service.log"
+
+    @property
+    def token_path(self) -> Path:
+        """The token that Ray's dashboard and tools ask for."""
+        return self.state_dir / "ray_token"
+
+    def start(self, config_path: Path, settings_env: dict[str, str]) -> None:
+        """Start Ray, then the application of `config_path`; returns when it is handed over, not when it answers.
+
+        `settings_env` reaches every replica. Raises RayFailed.
+        """
+        self._make_temp_dir()
+        _make_token(self.token_path)
+        env = self._environment(settings_env)
+        address = f"127.0.0.1:{free_port()}"
+        (self.state_dir / "ray_address").write_text(address)
+        with self.log_path.open("w") as log:
+            self._run(self._start_command(address), env, log, START_TIMEOUT_S, "Ray did not start")
+            deploy = [_script("serve"), "run", "--address", address, "--non-blocking", str(config_path)]
+            self._run(deploy, env, log, DEPLOY_TIMEOUT_S, "the application was refused")
+
+    def stop(self, *, gracefully: bool = True) -> None:
+        """Let the application finish what it is doing, then end every process of ours, and only ours."""
+        if gracefully and (address := self._address()):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    [sys.executable, "-c", _SHUTDOWN, address],
+                    env=self._environment({}),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    timeout=GRACEFUL_STOP_S,
+                    check=False,
+                )
+        end_processes(self.processes())
+        (self.state_dir / "ray_address").unlink(missing_ok=True)
+        shutil.rmtree(self.temp_dir, ignore_errors=True)
+
+    def alive(self) -> bool:
+        """True while the head's control process runs."""
+        return any(_name(process) == "gcs_server" for process in self.processes())
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this Ray."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid != os.getpid() and process.environ().get(MARK) == str(self.state_dir):
+                    found.append(process)
+        return found
+
+    def _address(self) -> str | None:
+        path = self.state_dir / "ray_address"
+        return path.read_text() if path.exists() and self.alive() else None
+
+    def _make_temp_dir(self) -> None:
+        self.temp_dir.mkdir(mode=0o700, exist_ok=True)
+        if self.temp_dir.stat().st_uid != os.geteuid():
+            raise RayFailed(f"{self.temp_dir} belongs to somebody else; remove it")
+
+    def _start_command(self, address: str) -> list[str]:
+        dashboard = ["--include-dashboard", str(not self.lean), "--dashboard-port", str(self.dashboard_port)]
+        less = ["--no-monitor", "--include-log-monitor", "False"] if self.lean else []
+        return [
+            *(_script("ray"), "start", "--head", "--disable-usage-stats"),
+            *("--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]),
+            *("--temp-dir", str(self.temp_dir), "--object-store-memory", str(80 << 20)),
+            *dashboard,
+            *less,
+        ]
+
+    @property
+    def dashboard_port(self) -> int:
+        """Ray's usual port, kept in a file once chosen; another one where that is taken."""
+        path = self.state_dir / "dashboard_port"
+        if not self.alive():
+            path.write_text(str(DASHBOARD_PORT if is_free(DASHBOARD_PORT) else free_port()))
+        return int(path.read_text())
+
+    def _environment(self, settings_env: dict[str, str]) -> dict[str, str]:
+        run_dir = self.temp_dir / "h"
+        ports = {name: str(port if is_free(port) else free_port()) for name, port in _HAPROXY_PORTS.items()}
+        return {
+            **os.environ,
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
+            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+            "RAY_SERVE_HAPROXY_NBTHREAD": "2",
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(run_dir / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(run_dir / "server-state"),
+            **ports,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.token_path),
+            "RAY_prestart_worker_first_driver": "0",
+            "MALLOC_ARENA_MAX": "2",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONUNBUFFERED": "1",
+            **settings_env,
+            MARK: str(self.state_dir),
+        }
+
+    def _run(self, command: list[str], env: dict[str, str], log: IO[str], timeout_s: float, failed: str) -> None:
+        try:
+            done = subprocess.run(
+                command,
+                env=env,
+                cwd=Path(__file__).resolve().parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is ours to handle
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise RayFailed(f"{failed} within {timeout_s:.0f} s; see {self.log_path}") from None
+        if done.returncode != 0:
+            raise RayFailed(f"{failed}; see {self.log_path}")
+
+
+def end_processes(processes: list[psutil.Process], patience_s: float = 2.0) -> None:
+    """Ask `processes` to end, then end them; only these."""
+    for send in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(send)
+        _, processes = psutil.wait_procs(processes, timeout=patience_s)
+
+
+def is_free(port: int, host: str = "") -> bool:
+    """True when nobody listens on `port` of `host` (all interfaces by default)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(happened: Callable[[], object], timeout_s: float, every_s: float = 0.2) -> bool:
+    """Call `happened` until it returns something true, at most `timeout_s` seconds; whether it did."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if happened():
+            return True
+        time.sleep(every_s)
+    return False
+
+
+def _make_token(path: Path) -> None:
+    if not path.exists():
+        write_secret(path, secrets.token_hex(32))
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write `text` to `path`, readable by its owner only from the first byte on."""
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def _script(name: str) -> str:
+    """The command `name` of the environment that we run in."""
+    return str(Path(sys.executable).parent / name)
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
