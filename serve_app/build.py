@@ -9,6 +9,7 @@ from ray import serve
 from ray.serve import Application
 
 from deployments.recommender.stage import Recommender
+from deployments.speech_to_text import providers
 from deployments.speech_to_text.stage import SpeechToText
 from deployments.telemetry.stage import Telemetry
 from deployments.voice.stage import Voice
@@ -24,9 +25,11 @@ FAST_INGRESS_FLAGS = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZ
 def build_app(args: BaltoSettings) -> Application:
     """The application of serve_config.yaml: `args`, with the environment on top, wired into five deployments.
 
-    How many replicas each has, and how it scales, is said under `deployments:` in that file.
+    How many replicas each has, and how it scales, is said under `deployments:` in that file. Raises ValidationError or
+    ProviderNotUsable, naming the setting.
     """
     settings = with_environment(args, Environment())
+    providers.resolve(settings.speech_to_text)
     _warn_of_slow_ingress()
     metrics = RayMetrics()
     return _bind(

@@ -1,10 +1,10 @@
 """The port of speech recognition: what a provider is given, what it gives back, and how it fails.
 
-    SttError                 anything a provider could not do
-    ├── SttUnavailable       network, 5xx, garbage in its answer           retryable
-    ├── SttTimeout           no answer within the budget                   not retryable within the same budget
-    ├── SttThrottled         429                                           retryable
-    └── SttRefused           401, 403, 4xx: retrying will not help
+SttError                 anything a provider could not do
+├── SttUnavailable       network, 5xx, garbage in its answer           retryable
+├── SttTimeout           no answer within the budget                   not retryable within the same budget
+├── SttThrottled         429                                           retryable
+└── SttRefused           401, 403, 4xx: retrying will not help
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class SttError(Exception):
 
     retryable: ClassVar[bool] = False
     status: ClassVar[SttStatus] = "indisponivel"
+    retry_after_s: float = 0.0
+    """How long the provider asks to be left alone; 0 when it does not say."""
 
 
 class SttUnavailable(SttError):
