@@ -11,6 +11,10 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 _WORD: Final = re.compile(r"\w+")
+_GREETING: Final = re.compile(r"\s*(bom dia|boa tarde|boa noite|ol[aá]|oi|opa|pr[oó]xim[oa])\b", re.IGNORECASE)
+_FAREWELL: Final = re.compile(
+    r"\b(tchau|at[eé] (logo|mais|amanh[aã]|a pr[oó]xima)|volte sempre|tenha um bom dia)\b", re.IGNORECASE
+)
 
 
 class ConversationSettings(BaseModel):
@@ -22,10 +26,15 @@ class ConversationSettings(BaseModel):
     """Earlier texts of the same customer that go along with a question."""
     new_customer_silence_s: float = Field(45.0, gt=0, le=3600)
     """A silence this long means another customer. Generous: forgetting "estou grávida" too early is unsafe."""
+    maybe_new_customer_silence_s: float = Field(7.0, gt=0, le=3600)
+    """A silence this long, a greeting or a farewell may mean another customer: what was said before is no context any
+    more, but situations go on guarding."""
     overlap_min_words: int = Field(2, ge=1, le=20)
     """Repeated words at a boundary are dropped only from this many on, and only where the audio overlaps."""
+    repeat_after_s: float = Field(120.0, ge=0, le=3600)
+    """An item that was shown is not suggested again within this time, unless another customer certainly came."""
     shown_items_max: int = Field(50, ge=1, le=1000)
-    """Items remembered as already shown to the customer."""
+    """Items remembered as already shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,9 @@ class Ask:
     context: tuple[str, ...]
     shown_item_ids: tuple[str, ...]
     situations: tuple[str, ...]
+    """Known of this customer."""
+    guarded_situations: tuple[str, ...] = ()
+    """Known of whoever stood here before an uncertain change: for the safety gate alone."""
 
 
 @dataclass(slots=True)
@@ -44,18 +56,21 @@ class Conversation:
 
     settings: ConversationSettings = field(default_factory=ConversationSettings)
     _texts: deque[str] = field(init=False)
-    _shown: deque[str] = field(init=False)
+    _shown: deque[tuple[str, float]] = field(init=False)
     _situations: list[str] = field(init=False, default_factory=list)
+    _guarded: list[str] = field(init=False, default_factory=list)
+    _farewell: bool = field(init=False, default=False)
     _last_end_s: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._texts = deque(maxlen=self.settings.context_texts_max)
         self._shown = deque(maxlen=self.settings.shown_items_max)
 
-    def remember(self, texts: Iterable[str], shown_item_ids: Iterable[str]) -> None:
-        """Take up a resumed session: what its customer said, and what was already shown."""
+    def remember(self, texts: Iterable[str], shown_item_ids: Iterable[str], at_s: float = 0.0) -> None:
+        """Take up a resumed session at `at_s` of its stream: what its customer said, and what was already shown."""
+        self._last_end_s = at_s
         self._texts.extend(texts)
-        self._shown.extend(shown_item_ids)
+        self._show(shown_item_ids)
 
     def heard(self, text: str, start_s: float, end_s: float) -> Ask | None:
         """Take what was said from `start_s` to `end_s` of the stream; an Ask when advice is worth asking for.
@@ -63,28 +78,44 @@ class Conversation:
         Texts come in the order in which they were said. None: nothing new was said (no word, or only words that an
         overlapping stretch of audio gave before).
         """
-        if self._customer_changed(start_s):
-            self._forget_customer()
+        self._look_for_change(text, start_s)
         overlaps = self._last_end_s is not None and start_s < self._last_end_s
         new = self._without_repeated_start(text) if overlaps else text.strip()
         self._last_end_s = max(end_s, self._last_end_s or end_s)
         if not _WORD.search(new):
             return None
-        ask = Ask(new, tuple(self._texts), tuple(self._shown), tuple(self._situations))
+        ask = Ask(new, tuple(self._texts), self._shown_lately(end_s), tuple(self._situations), tuple(self._guarded))
         self._texts.append(new)
+        self._farewell = _FAREWELL.search(new) is not None
         return ask
 
     def advised(self, item_ids: Iterable[str], situations: Iterable[str]) -> None:
         """Remember what was shown to this customer, and what is known of them."""
-        self._shown.extend(item_ids)
+        self._show(item_ids)
         self._situations.extend(s for s in situations if s not in self._situations)
 
-    def _customer_changed(self, start_s: float) -> bool:
-        return self._last_end_s is not None and start_s - self._last_end_s >= self.settings.new_customer_silence_s
+    def _show(self, item_ids: Iterable[str]) -> None:
+        at_s = self._last_end_s if self._last_end_s is not None else 0.0
+        self._shown.extend((item_id, at_s) for item_id in item_ids)
+
+    def _shown_lately(self, now_s: float) -> tuple[str, ...]:
+        return tuple(item_id for item_id, at_s in self._shown if now_s - at_s <= self.settings.repeat_after_s)
+
+    def _look_for_change(self, text: str, start_s: float) -> None:
+        silence_s = 0.0 if self._last_end_s is None else start_s - self._last_end_s
+        if silence_s >= self.settings.new_customer_silence_s:
+            self._forget_customer()
+        elif silence_s >= self.settings.maybe_new_customer_silence_s or self._farewell or _GREETING.match(text):
+            self._doubt_customer()
 
     def _forget_customer(self) -> None:
+        for known in (self._texts, self._shown, self._situations, self._guarded):
+            known.clear()
+
+    def _doubt_customer(self) -> None:
+        """It may be somebody else: nothing that was said is context, everything that protects is kept."""
         self._texts.clear()
-        self._shown.clear()
+        self._guarded.extend(s for s in self._situations if s not in self._guarded)
         self._situations.clear()
 
     def _without_repeated_start(self, text: str) -> str:

@@ -16,6 +16,7 @@ from audio.decode import decoder_for
 from audio.errors import AudioInvalid
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings, with_vad_settings
+from audio.utterance import SAMPLE_RATE_HZ
 from deployments.metrics import Metrics
 from deployments.telemetry.records import Counter
 from serve_app import wire
@@ -196,7 +197,7 @@ class Door:
             return str(uuid4()), 0, conversation
         if state.counter_id not in ("", counter.counter_id):
             return str(uuid4()), 0, conversation
-        conversation.remember(state.recent_texts, state.item_ids)
+        conversation.remember(state.recent_texts, state.item_ids, state.last_end_sample / SAMPLE_RATE_HZ)
         return shake.sessao, max(state.last_end_sample, shake.desde), conversation
 
     async def _serve(self, socket: WebSocket, session: CounterSession) -> None:

@@ -128,11 +128,11 @@ class TelemetryHandle:
 
 
 async def health_of(handle: DeploymentHandle[Any]) -> dict[str, Any]:
-    """What one stage says of itself; a silent one `{"estado": "sem_resposta"}`."""
+    """What one stage says of itself; a silent one is `degraded` and `unanswered`."""
     try:
         state: dict[str, Any] = await ask(handle, "health", timeout_s=HEALTH_TIMEOUT_S)
     except (StageTimeout, StageUnavailable, TelemetryError) as exc:
-        return {"estado": "sem_resposta", "erro": type(exc).__name__}
+        return {"degraded": True, "unanswered": type(exc).__name__}
     return state
 
 
@@ -164,7 +164,7 @@ class CounterIngress:
         if self._health is None or time.monotonic() - self._health[0] > HEALTH_CACHE_S:
             stages, telemetry = await asyncio.gather(self.door.stages.health(), self._telemetry.health())
             parts = {**stages, "registro": telemetry}
-            well = all(part.get("estado", "ok") == "ok" for part in parts.values())
+            well = all(not part["degraded"] for part in parts.values())
             state = {
                 "estado": "ok" if well else "degradado",
                 "versao": __version__,

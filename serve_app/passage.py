@@ -165,6 +165,7 @@ class Passage:
             context=ask.context,
             shown_item_ids=ask.shown_item_ids,
             situations=ask.situations,
+            guarded_situations=ask.guarded_situations,
             client_id=self._client_id,
         )
 

@@ -22,6 +22,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from deployments.speech_to_text import providers
 from deployments.telemetry import embedded
 from deployments.telemetry.errors import EmbeddedFailed
 from serve_app.local_ray import LocalRay, RayFailed, is_free, wait_until, write_secret
@@ -246,11 +247,13 @@ def load(config_path: Path, *, lean: bool) -> tuple[Environment, BaltoSettings, 
         config = yaml.safe_load(config_path.read_text())
         application = config["applications"][0]
         settings = with_environment(BaltoSettings.model_validate(application.get("args") or {}), environment)
+        providers.resolve(settings.speech_to_text)
+        settings.recommender.language_model()
     except ValidationError as exc:
         first = exc.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CannotRun(f"setting {where}: {first['msg']} ({config_path.name} or the environment)") from None
-    except (OSError, yaml.YAMLError, SettingsError, KeyError, IndexError, TypeError) as exc:
+    except (OSError, yaml.YAMLError, SettingsError, ValueError, KeyError, IndexError, TypeError) as exc:
         raise CannotRun(f"{config_path}: {' '.join(str(exc).split())}") from None
     config["http_options"] = {**config.get("http_options", {}), "port": environment.port}
     if lean:

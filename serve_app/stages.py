@@ -41,7 +41,7 @@ class Stages(Protocol):
         """What would help?"""
 
     async def health(self) -> dict[str, dict[str, Any]]:
-        """What each stage says of itself, by its name; a silent stage has `{"estado": "sem_resposta"}`."""
+        """What each stage says of itself, by its name; each has `degraded`, a silent one is so."""
 
 
 class Records(Protocol):

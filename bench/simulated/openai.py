@@ -90,6 +90,8 @@ class SimulatedOpenAi:
         port: int = 0,
     ) -> None:
         self.requests: deque[ReceivedRequest] = deque(maxlen=KEPT_REQUESTS)
+        self.asked = asyncio.Event()
+        """Set once a request has come in."""
         self.tokens_in = 0
         self.tokens_out = 0
         self._script = deque(script)
@@ -123,6 +125,7 @@ class SimulatedOpenAi:
     async def _completions(self, request: Request) -> Response:
         body = await request.json()
         self.requests.append(ReceivedRequest(dict(request.headers), body))
+        self.asked.set()
         number = next(self._ids)
         step = self._next_step(number)
         if request.headers.get("authorization") != f"Bearer {self._api_key}":

@@ -1,17 +1,17 @@
 """The port of advice: what an advisor is given, what it gives back, and how it fails.
 
-    AdvisorError             anything an advisor could not do
-    ├── AdvisorUnavailable   network, 5xx                                  retryable
-    ├── AdvisorThrottled     429                                           retryable
-    ├── AdvisorTimeout       no answer within the budget
-    ├── AdvisorRefused       401, 403, 4xx, or the model refuses to answer
-    └── AdvisorGarbled       truncated JSON, or an answer that the schema does not admit
+AdvisorError             anything an advisor could not do
+├── AdvisorUnavailable   network, 5xx                                  retryable
+├── AdvisorThrottled     429                                           retryable
+├── AdvisorTimeout       no answer within the budget
+├── AdvisorRefused       401, 403, 4xx, or the model refuses to answer
+└── AdvisorGarbled       truncated JSON, or an answer that the schema does not admit
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, TypeVar
 
 from cestas.model import Block, Entities, Item
 
@@ -24,11 +24,26 @@ the others name the kind of failure."""
 Origin = Literal["regras", "llm"]
 
 
+ErrorT = TypeVar("ErrorT", bound="AdvisorError")
+
+
 class AdvisorError(Exception):
     """An advisor could not answer. The text never carries what somebody said or a key."""
 
     retryable: ClassVar[bool] = False
     status: ClassVar[AdviceStatus] = "indisponivel"
+
+    tokens_in: int = 0
+    """Tokens billed for the attempt that failed."""
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+
+    def spent(self: ErrorT, tokens_in: int, tokens_out: int, cost_usd: float = 0.0) -> ErrorT:
+        """Add to what the failed attempt cost, and return the error itself."""
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.cost_usd += cost_usd
+        return self
 
 
 class AdvisorUnavailable(AdvisorError):
@@ -75,6 +90,8 @@ class AdviceRequest:
     """Items already suggested to this customer: not suggested again."""
     situations: tuple[str, ...] = ()
     """Situations already known of this customer (pregnant, …)."""
+    guarded_situations: tuple[str, ...] = ()
+    """Situations of whoever stood there before an uncertain change of customer: they reach the safety gate alone."""
     client_id: str = ""
 
 
@@ -117,6 +134,7 @@ class Advice:
     cesta: str
     """Which basket they came from, as `MACRO/MICRO`, `MACRO` or `produtos`; empty when none."""
     entities: Entities
+    """What the baskets and the gate were given: the advisor's and the rules' reading, and every situation known."""
     macro: str | None
     micro: str | None
     confidence: float

@@ -13,6 +13,8 @@ MAY_IMPORT = {
     "deployments": {"audio", "cestas", "deployments"},
     "serve_app": {"audio", "cestas", "deployments", "serve_app"},
 }
+COMMANDS = {"evaluate.py"}
+"""Command lines in a pure room that measure time; nothing imports them."""
 RAY_RIM = {"serve_app/build.py", "serve_app/ingress.py", "serve_app/metrics.py"}
 IMPURE = {
     "asyncio",
@@ -62,7 +64,8 @@ def test_no_arrow_runs_back(room):
 
 
 def test_the_pure_rooms_know_no_network_no_clock_and_no_environment():
-    impure = {str(path): bad for path in modules("audio", "cestas") if (bad := imported_by(path) & IMPURE)}
+    paths = [path for path in modules("audio", "cestas") if path.name not in COMMANDS]
+    impure = {str(path): bad for path in paths if (bad := imported_by(path) & IMPURE)}
     assert impure == {}
 
 

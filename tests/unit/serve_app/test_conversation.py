@@ -1,5 +1,7 @@
 """The conversation at a counter: order, context, overlap, and a new customer."""
 
+import pytest
+
 from serve_app.conversation import Conversation, ConversationSettings
 
 
@@ -65,7 +67,7 @@ def test_what_is_known_of_a_customer_holds_until_a_long_silence():
     talk = Conversation(ConversationSettings(new_customer_silence_s=30))
     talk.heard("estou grávida e com azia", 0, 3)
     talk.advised(["a", "b"], ["gestante"])
-    same = talk.heard("tem mais alguma coisa", 20, 22)
+    same = talk.heard("tem mais alguma coisa", 5, 7)
     assert same is not None
     assert (same.situations, same.shown_item_ids) == (("gestante",), ("a", "b"))
     other = talk.heard("boa tarde, quero dipirona", 60, 62)
@@ -77,14 +79,70 @@ def test_a_situation_is_remembered_once():
     talk = Conversation()
     talk.advised([], ["gestante"])
     talk.advised([], ["gestante", "asmatico"])
-    ask = talk.heard("oi", 0, 1)
+    ask = talk.heard("e para azia", 0, 1)
     assert ask is not None
     assert ask.situations == ("gestante", "asmatico")
 
 
 def test_a_resumed_session_knows_what_was_said_and_shown():
     talk = Conversation()
-    talk.remember(["dor de barriga"], ["soro"])
+    talk.remember(["dor de barriga"], ["soro"], at_s=8)
     ask = talk.heard("desde ontem", 10, 11)
     assert ask is not None
     assert (ask.context, ask.shown_item_ids) == (("dor de barriga",), ("soro",))
+
+
+def known(talk, text, at_s):
+    ask = talk.heard(text, at_s, at_s + 1)
+    assert ask is not None
+    return ask.context, ask.situations, ask.guarded_situations
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "pause_s"),
+    [
+        ("minha filha está com febre", "tem alguma coisa para tosse", 8),
+        ("minha filha está com febre", "boa tarde, tem soro", 1),
+        ("obrigada, até logo", "tem alguma coisa para tosse", 1),
+    ],
+)
+def test_across_an_uncertain_change_situations_guard_but_are_no_context(before, after, pause_s):
+    talk = Conversation()
+    talk.heard(before, 0, 2)
+    talk.advised(["soro"], ["crianca"])
+    assert known(talk, after, 2 + pause_s) == ((), (), ("crianca",))
+    assert known(talk, "e o que mais", 4 + pause_s) == ((after,), (), ("crianca",))
+
+
+def test_a_certain_change_ends_the_guard_too():
+    talk = Conversation()
+    talk.heard("estou grávida", 0, 2)
+    talk.advised([], ["gestante"])
+    talk.heard("bom dia", 3, 4)
+    assert known(talk, "quero dipirona", 60) == ((), (), ())
+
+
+def test_a_short_pause_in_one_sentence_changes_nothing():
+    talk = Conversation()
+    talk.heard("estou grávida", 0, 2)
+    talk.advised([], ["gestante"])
+    assert known(talk, "o que posso tomar para azia", 5) == (("estou grávida",), ("gestante",), ())
+
+
+def test_the_same_situation_is_guarded_once():
+    talk = Conversation()
+    for at_s in (0, 10, 20):
+        talk.heard("estou grávida", at_s, at_s + 1)
+        talk.advised([], ["gestante"])
+    assert known(talk, "oi", 30)[2] == ("gestante",)
+
+
+def test_what_was_shown_may_be_suggested_again_after_a_while():
+    talk = Conversation(ConversationSettings(repeat_after_s=60, new_customer_silence_s=3600))
+    talk.heard("diarreia", 0, 2)
+    talk.advised(["soro"], [])
+    soon = talk.heard("ainda diarreia", 50, 52)
+    later = talk.heard("diarreia de novo", 70, 72)
+    assert soon is not None
+    assert later is not None
+    assert (soon.shown_item_ids, later.shown_item_ids) == (("soro",), ())
