@@ -13,7 +13,7 @@ from deployments.speech_to_text import providers
 from deployments.speech_to_text.stage import SpeechToText
 from deployments.telemetry.stage import Telemetry
 from deployments.voice.stage import Voice
-from serve_app.ingress import CounterIngress
+from serve_app.ingress import CounterIngress, counter_app
 from serve_app.metrics import RayMetrics
 from serve_app.settings import BaltoSettings, Environment, with_environment
 
@@ -33,31 +33,43 @@ def build_app(args: BaltoSettings) -> Application:
     _warn_of_slow_ingress()
     metrics = RayMetrics()
     return _bind(
-        CounterIngress,
+        serve.ingress(counter_app)(_replica_of(CounterIngress)),
         settings,
-        _bind(Voice, settings.voice, metrics),
-        _bind(SpeechToText, settings.speech_to_text, metrics),
-        _bind(Recommender, settings.recommender, metrics),
-        _bind(Telemetry, settings.telemetry, metrics),
+        _bind(_replica_of(Voice), settings.voice, metrics),
+        _bind(_replica_of(SpeechToText), settings.speech_to_text, metrics),
+        _bind(_replica_of(Recommender), settings.recommender, metrics),
+        _bind(_replica_of(Telemetry), settings.telemetry, metrics),
     )
 
 
-def _bind(stage: type, *args: object) -> Application:
+def _bind(replica: type, *args: object) -> Application:
     """A deployment named after its class; everything else about it is said in serve_config.yaml."""
-    deployment = cast("serve.Deployment", serve.deployment(_closing(stage), name=stage.__name__))
+    deployment = cast("serve.Deployment", serve.deployment(replica, name=replica.__name__))
     return deployment.bind(*args)
 
 
-def _closing(stage: Any) -> type:
-    """`stage`, closed when Serve stops its replica: Serve awaits `__del__` then."""
+def _replica_of(stage: Any) -> type:
+    """`stage` as Serve runs it: its log goes where the replica's goes, and it is closed when its replica stops."""
 
     class Replica(stage):  # type: ignore[misc]
-        async def __del__(self) -> None:
+        def __init__(self, *args: Any) -> None:
+            _log_where_serve_logs()
+            super().__init__(*args)
+
+        async def __del__(self) -> None:  # Serve awaits this
             await self.close()
 
     Replica.__name__ = Replica.__qualname__ = stage.__name__
     Replica.__doc__ = stage.__doc__
     return Replica
+
+
+def _log_where_serve_logs() -> None:
+    """Send our loggers to the replica's log file, in its format and at the level of `logging_config`."""
+    serve_log, ours = logging.getLogger("ray.serve"), logging.getLogger("balto")
+    ours.handlers = serve_log.handlers
+    ours.setLevel(serve_log.level)
+    ours.propagate = False
 
 
 def _warn_of_slow_ingress() -> None:

@@ -100,7 +100,7 @@ class Door:
             if session is not None:
                 await self._serve(socket, session)
         except WebSocketDisconnect:
-            self.metrics.count("handshakes", result="desistiu")
+            self.metrics.count("handshakes", result="desistiu", generation="")
         finally:
             self._sockets -= 1
             self.metrics.gauge("counters", self._sockets)
@@ -243,7 +243,7 @@ class Door:
         await session.outlet.close(refusal.close_code)
 
     async def _refuse(self, socket: WebSocket, refusal: wire.Refusal) -> None:
-        self.metrics.count("handshakes", result=refusal.codigo)
+        self.metrics.count("handshakes", result=refusal.codigo, generation="")
         log.info("counter_refused code=%d reason=%s", refusal.close_code, refusal.codigo)
         outlet = Outlet(socket)
         outlet.say(wire.refusal_message(refusal))

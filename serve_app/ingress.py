@@ -141,9 +141,8 @@ def counter_app() -> Any:
     return create_app(lambda: cast("Replica", serve.get_replica_context().servable_object))
 
 
-@serve.ingress(counter_app)
 class CounterIngress:
-    """A fixed number of replicas: sockets stay where they are."""
+    """Serves `counter_app`. A fixed number of replicas: sockets stay where they are."""
 
     def __init__(
         self,

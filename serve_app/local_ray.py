@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -27,6 +29,8 @@ GRACEFUL_STOP_S: Final = 9.0
 _DRAIN_S: Final = "1"
 _HAPROXY_PORTS: Final = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 DASHBOARD_PORT: Final = 8265
+_REFUSED: Final = "failed with exception"
+_ENTRY: Final = re.compile(r"(DEBUG|INFO|WARNING|ERROR) \d{4}-")
 _SHUTDOWN: Final = """
 import sys
 import ray
@@ -97,6 +101,16 @@ class LocalRay:
         (self.state_dir / "ray_address").unlink(missing_ok=True)
         shutil.rmtree(self.temp_dir, ignore_errors=True)
 
+    def refusal(self) -> str | None:
+        """Why Serve could not build or deploy the application, in one line, or None: its controller's log says."""
+        for path in (self.temp_dir / "session_latest/logs/serve").glob("controller_*.log"):
+            lines = path.read_text(errors="replace").splitlines()
+            failed = [number for number, line in enumerate(lines) if _REFUSED in line]
+            if failed:
+                entry = itertools.takewhile(lambda line: not _ENTRY.match(line), lines[failed[-1] + 1 :])
+                return next((line for line in reversed(list(entry)) if line.strip()), _REFUSED)
+        return None
+
     def alive(self) -> bool:
         """True while the head's control process runs."""
         return any(_name(process) == "gcs_server" for process in self.processes())
@@ -125,6 +139,7 @@ class LocalRay:
         return [
             *(_script("ray"), "start", "--head", "--disable-usage-stats"),
             *("--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]),
+            *("--ray-client-server-port", str(free_port())),  # it cannot be left out
             *("--temp-dir", str(self.temp_dir), "--object-store-memory", str(80 << 20)),
             *dashboard,
             *less,
@@ -153,6 +168,7 @@ class LocalRay:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(run_dir / "server-state"),
             **ports,
+            "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token_path),
@@ -181,7 +197,8 @@ class LocalRay:
         except subprocess.TimeoutExpired:
             raise RayFailed(f"{failed} within {timeout_s:.0f} s; see {self.log_path}") from None
         if done.returncode != 0:
-            raise RayFailed(f"{failed}; see {self.log_path}")
+            lines = [line for line in self.log_path.read_text(errors="replace").splitlines() if line.strip()]
+            raise RayFailed(f"{failed}: {lines[-1] if lines else 'it said nothing'} (more in {self.log_path})")
 
 
 def end_processes(processes: list[psutil.Process], patience_s: float = 2.0) -> None:

@@ -12,28 +12,33 @@ BOUNDARIES_MS: Final = [1, 2, 5, 10, 25, 50, 75, 100, 150, 250, 400, 650, 1000, 
 class RayMetrics:
     """Makes each Ray metric at its first use, so that it can be sent to a replica before Ray runs there.
 
-    A name keeps the label names of its first use; names are prefixed with `balto_`.
+    A name keeps the label names of its first use; a label that is missing later is empty, one that is new is left out:
+    a wrongly labelled figure must never cost an utterance. Names are prefixed with `balto_`.
     """
 
     def __init__(self) -> None:
-        self._made: dict[str, Any] = {}
+        self._made: dict[str, tuple[Any, tuple[str, ...]]] = {}
 
     def count(self, name: str, value: float = 1.0, **labels: str) -> None:
         """Add to a counter."""
         if value > 0:
-            self._metric(Counter, name, labels).inc(value, tags=labels)
+            metric, tags = self._metric(Counter, name, labels)
+            metric.inc(value, tags=tags)
 
     def observe_ms(self, name: str, value_ms: float, **labels: str) -> None:
         """Put a duration in milliseconds into a histogram."""
-        self._metric(Histogram, name, labels, boundaries=BOUNDARIES_MS).observe(value_ms, tags=labels)
+        metric, tags = self._metric(Histogram, name, labels, boundaries=BOUNDARIES_MS)
+        metric.observe(value_ms, tags=tags)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
-        self._metric(Gauge, name, labels).set(value, tags=labels)
+        metric, tags = self._metric(Gauge, name, labels)
+        metric.set(value, tags=tags)
 
-    def _metric(self, kind: Any, name: str, labels: dict[str, str], **options: Any) -> Any:
-        metric = self._made.get(name)
-        if metric is None:
-            metric = kind(f"balto_{name}", description=name.replace("_", " "), tag_keys=tuple(labels), **options)
-            self._made[name] = metric
-        return metric
+    def _metric(self, kind: Any, name: str, labels: dict[str, str], **options: Any) -> tuple[Any, dict[str, str]]:
+        if name not in self._made:
+            names = tuple(labels)
+            metric = kind(f"balto_{name}", description=name.replace("_", " "), tag_keys=names, **options)
+            self._made[name] = metric, names
+        metric, names = self._made[name]
+        return metric, {label: labels.get(label, "") for label in names}

@@ -122,8 +122,9 @@ class Service:
             effective = self.state_dir / "serve_config.effective.yaml"
             effective.write_text(yaml.safe_dump(self.config, sort_keys=False))
             self.ray.start(effective, env)
-            if not wait_until(self._answers, READY_TIMEOUT_S):
-                raise CannotRun(f"the service does not answer; see {self.ray.temp_dir}/session_latest/logs/serve")
+            if not wait_until(lambda: self._answers() or self.ray.refusal(), READY_TIMEOUT_S) or self.ray.refusal():
+                why = self.ray.refusal() or f"no answer within {READY_TIMEOUT_S} s"
+                raise CannotRun(f"the application did not start: {why} (logs: {self._keep_logs()})")
             self._make_demo_key()
             print(f"balto: ready after {time.monotonic() - begun:.0f} s", flush=True)
             yield
@@ -133,6 +134,13 @@ class Service:
             self.ray.stop()
             if self._owns_database:
                 embedded.stop(self.settings.telemetry.embedded_dir)
+
+    def _keep_logs(self) -> Path:
+        """Copy Serve's logs to the state directory, since Ray's own files go when it is stopped."""
+        target = self.state_dir / "logs-of-failed-start"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(self.ray.temp_dir / "session_latest/logs/serve", target, dirs_exist_ok=True)
+        return target
 
     @property
     def _owns_database(self) -> bool:

@@ -20,9 +20,10 @@ AUTH_4 = {"comando": "auth", "versao": 4, "api_key": KEY}
 ALPHABET = string.ascii_letters + string.digits + '{}[]":,.\\/ \n\t' + "áçõ€😀\x00"
 
 
-def malformed(random_source: random.Random) -> str | bytes:
+def malformed(random_source: random.Random, key: str = KEY) -> str | bytes:
     """A first message that is no handshake: a broken one, random JSON, random text, or bytes."""
-    good = json.dumps({**AUTH_4, "vad_settings": {"min_energy": 120.0}})
+    auth = {**AUTH_4, "api_key": key}
+    good = json.dumps({**auth, "vad_settings": {"min_energy": 120.0}})
     noise = "".join(random_source.choices(ALPHABET, k=random_source.randint(0, 200)))
     cut = random_source.randrange(1, len(good))
     return random_source.choice(
@@ -31,13 +32,13 @@ def malformed(random_source: random.Random) -> str | bytes:
             good[:cut] + noise + "}",
             noise,
             json.dumps([noise]),
-            json.dumps({"comando": noise, "api_key": KEY}),
+            json.dumps({"comando": noise, "api_key": key}),
             json.dumps({"comando": "auth", "api_key": [noise]}),
-            json.dumps({**AUTH_4, "formato": noise or "x"}),
-            json.dumps({**AUTH_4, "sessao": noise or "x"}),
-            json.dumps({**AUTH_4, "vad_settings": noise or "x"}),
-            json.dumps({**AUTH_4, "vad_settings": {"min_energy": noise}}),
-            json.dumps({"api_key": KEY, "vad_settings": {"threshold_multiplier": random_source.choice([-1, 0, 1e9])}}),
+            json.dumps({**auth, "formato": noise or "x"}),
+            json.dumps({**auth, "sessao": noise or "x"}),
+            json.dumps({**auth, "vad_settings": noise or "x"}),
+            json.dumps({**auth, "vad_settings": {"min_energy": noise}}),
+            json.dumps({"api_key": key, "vad_settings": {"threshold_multiplier": random_source.choice([-1, 0, 1e9])}}),
             '{"api_key":"\\ud800"}',
             "[" * random_source.randint(1, 100_000),
             '{"api_key":' + "9" * random_source.randint(1, 6000) + "}",

@@ -65,12 +65,17 @@ def test_every_row_is_measured(conversation):
     assert row["ram_percent"] > 0
 
 
+def logs_of(service):
+    """Path → text of every log of the service."""
+    paths = [*service.ray.temp_dir.rglob("*"), *service.state_dir.glob("*.log"), service.output_path]
+    return {path: path.read_text(errors="replace") for path in paths if path.is_file() and path.stat().st_size < 50e6}
+
+
 def test_what_customers_said_is_in_no_log(service, conversation):
     _, _, rows = conversation
     said = {row["text"] for row in rows if len(row["text"]) > 12} | {"segredo da cliente com frieira"}
     asyncio.run(_type(service, "segredo da cliente com frieira"))
-    logs = [*service.ray.temp_dir.rglob("*"), *service.state_dir.glob("*.log"), service.output_path]
-    texts = {path: path.read_text(errors="replace") for path in logs if path.is_file() and path.stat().st_size < 50e6}
+    texts = logs_of(service)
     assert len(said) > 2
     assert any("counter_connected" in text for text in texts.values()), "the logs of the replicas were not found"
     assert not [(path, words) for path, text in texts.items() for words in said if words in text]
@@ -105,15 +110,18 @@ async def test_the_three_generations_come_in(service, auth):
 
 async def test_refusals_reach_the_counter_through_the_edge(service):
     source = random.Random(7)
-    for _ in range(20):
+    for _ in range(200):
         async with connect(service.url, compression=None) as socket:
-            await socket.send(malformed(source))
+            await socket.send(malformed(source, service.key))
             got, code = await to_the_end(socket)
         assert (code, got[-1]["codigo"]) == (4003, "handshake_invalido")
     async with connect(service.url, compression=None) as socket:
         await socket.send('{"comando":"auth","api_key":"bk_nobody"}')
         _, code = await to_the_end(socket)
     assert code == 4001
+    texts = logs_of(service)
+    assert any("counter_refused" in text for text in texts.values()), "the logs of the replicas were not found"
+    assert not [path for path, text in texts.items() if "Traceback" in text and "replica_" in path.name]
 
 
 async def test_webm_from_a_browser_is_heard_like_pcm(service, tmp_path):

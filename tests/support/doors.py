@@ -99,7 +99,7 @@ class ScriptedStages:
         return await self._answer(self.recommender, request)
 
     async def health(self) -> dict[str, dict[str, Any]]:
-        return {"voz": {"estado": "ok"}}
+        return {"voz": {"degraded": False}}
 
     async def _answer(self, script: Any, request: Any) -> Any:
         self.asked.append(request)
@@ -166,6 +166,29 @@ class MemoryRecords:
             raise StoreUnavailable("down")
 
 
+class StrictMetrics(NoMetrics):
+    """Holds every name to the labels of its first use, as Prometheus does."""
+
+    def __init__(self) -> None:
+        self.labels: dict[str, set[str]] = {}
+
+    def _hold(self, name: str, labels: dict[str, str]) -> None:
+        assert self.labels.setdefault(name, set(labels)) == set(labels), name
+
+    def count(self, name: str, value: float = 1.0, **labels: str) -> None:
+        self._hold(name, labels)
+
+    def observe_ms(self, name: str, value_ms: float, **labels: str) -> None:
+        self._hold(name, labels)
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        self._hold(name, labels)
+
+
+METRICS = StrictMetrics()
+"""One for all doors of a test run: labels must agree across them too."""
+
+
 @dataclass
 class TestReplica:
     """What the routes reach."""
@@ -210,7 +233,7 @@ async def open_door(
 ) -> AsyncIterator[OpenDoor]:
     """A door on a free loopback port, closed afterwards."""
     stages, records = stages or ScriptedStages(), records or MemoryRecords()
-    door = Door(settings or DoorSettings(), stages, records, NoMetrics())
+    door = Door(settings or DoorSettings(), stages, records, METRICS)
     replica = TestReplica(door, access or AccessSettings())
     async with LoopbackServer(create_app(lambda: replica)) as server:
         try:
