@@ -35,6 +35,7 @@ def clean(
         y_noise=background,
         prop_decrease=settings.prop_decrease,
         n_fft=settings.n_fft_samples,
+        hop_length=settings.n_fft_samples // 2,  # its default of a quarter costs twice as much and is no better
         padding=settings.padding_samples,
     )
     return np.asarray(reduced, dtype=np.float32)

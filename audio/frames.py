@@ -37,7 +37,7 @@ def mean_squares(pcm: bytes) -> NDArray[np.float64]:
     """
     count = len(pcm) // FRAME_BYTES
     samples = np.frombuffer(pcm, dtype="<i2", count=count * FRAME_SAMPLES).astype(np.float64).reshape(count, -1)
-    squares: NDArray[np.float64] = np.einsum("ij,ij->i", samples, samples)
+    squares: NDArray[np.float64] = np.vecdot(samples, samples)
     squares /= FRAME_SAMPLES
     return squares
 

@@ -19,10 +19,12 @@ LOW_QUANTILE = 0.05
 STEADY_SPREAD_DB = 6.0
 """P90 - P10 of the recent levels: stationary noise stays under it, running speech spreads over 15 dB and more."""
 _STEADY_RATIO = 10.0 ** (STEADY_SPREAD_DB / 10.0)
-STEADY_VOICED_SHARE = 0.1
-"""Or: hardly a frame of it is speech to webrtcvad."""
+STEADY_REFUSED_SHARE = 0.9
+"""Or: nearly all of it is loud enough and yet no speech to webrtcvad."""
 RISE_DB_PER_UPDATE = 1.0
 """While somebody talks the floor may climb by 2 dB a second at most; it falls at once."""
+SPREAD_SHARE = 0.75
+"""A noise that wanders needs a wider margin than a hum: at least this share of the way from its P5 to its median."""
 FLOOR_MIN_DBFS = -72.0
 FLOOR_MAX_DBFS = -12.0
 FLOOR_AT_START_DBFS = -60.0
@@ -34,20 +36,21 @@ THRESHOLD_MIN_DBFS = -68.0
 class NoiseFloor:
     """The level of the shop without speech, in dBFS.
 
-    Two views of the levels, judged every UPDATE_FRAMES frames: a steady recent stretch (little spread, or nothing that
-    webrtcvad takes for speech) *is* the noise, so its median becomes the floor at once, upwards too, and what came
+    Two views of the levels, judged every UPDATE_FRAMES frames: a steady recent stretch (little spread, or loud and
+    refused by webrtcvad) *is* the noise, so its median becomes the floor at once, upwards too, and what came
     before it is forgotten; otherwise the low quantile of the long window plus what separates the quantile from the
     median in this noise, which talk cannot lift because its pauses are in the window.
     """
 
-    __slots__ = ("_filled", "_settled", "_spread_db", "_squares", "_voiced", "dbfs")
+    __slots__ = ("_filled", "_refused", "_settled", "_squares", "dbfs", "spread_db")
 
     def __init__(self) -> None:
         self.dbfs = FLOOR_AT_START_DBFS
         self._squares = np.empty(2 * LONG_FRAMES)
-        self._voiced = np.empty(2 * LONG_FRAMES, dtype=bool)
+        self._refused = np.empty(2 * LONG_FRAMES, dtype=bool)
         self._filled = 0
-        self._spread_db = 1.0
+        self.spread_db = 1.0
+        """From the low quantile to the median of this noise, measured while it was steady."""
         self._settled = False
 
     @property
@@ -55,11 +58,11 @@ class NoiseFloor:
         """How many frames may be pushed before `settle` must be called."""
         return UPDATE_FRAMES - self._filled % UPDATE_FRAMES
 
-    def push(self, mean_squares: NDArray[np.float64], voiced: list[bool]) -> None:
-        """Take frames, at most `until_update` of them: their mean squares and whether webrtcvad calls them speech."""
-        end = self._filled + len(voiced)
+    def push(self, mean_squares: NDArray[np.float64], refused: list[bool] | None) -> None:
+        """Take frames, at most `until_update` of them: their mean squares, and which were loud and yet no speech."""
+        end = self._filled + len(mean_squares)
         self._squares[self._filled : end] = mean_squares
-        self._voiced[self._filled : end] = voiced
+        self._refused[self._filled : end] = False if refused is None else refused
         self._filled = end
 
     def settle(self) -> bool:
@@ -76,12 +79,12 @@ class NoiseFloor:
         if len(recent) == RECENT_FRAMES and self._steady(recent):
             self._settled = True
             median = dbfs_of(float(recent[RECENT_FRAMES // 2]))
-            self._spread_db = median - dbfs_of(float(recent[int(LOW_QUANTILE * RECENT_FRAMES)]))
+            self.spread_db = median - dbfs_of(float(recent[int(LOW_QUANTILE * RECENT_FRAMES)]))
             self._move_to(median)
             self._keep_last(RECENT_FRAMES)
             return
         window = np.sort(self._squares[max(0, self._filled - LONG_FRAMES) : self._filled])
-        low = dbfs_of(float(window[int(LOW_QUANTILE * len(window))])) + self._spread_db
+        low = dbfs_of(float(window[int(LOW_QUANTILE * len(window))])) + self.spread_db
         highest = self.dbfs + RISE_DB_PER_UPDATE
         if not self._settled and self._filled <= RECENT_FRAMES:
             highest = FLOOR_AT_START_DBFS
@@ -91,8 +94,8 @@ class NoiseFloor:
         tenth = RECENT_FRAMES // 10
         if recent[-1 - tenth] <= _STEADY_RATIO * recent[tenth]:
             return True
-        voiced = np.count_nonzero(self._voiced[self._filled - RECENT_FRAMES : self._filled])
-        return bool(voiced <= STEADY_VOICED_SHARE * RECENT_FRAMES)
+        refused = np.count_nonzero(self._refused[self._filled - RECENT_FRAMES : self._filled])
+        return bool(refused >= STEADY_REFUSED_SHARE * RECENT_FRAMES)
 
     def _move_to(self, dbfs: float) -> None:
         self.dbfs = min(FLOOR_MAX_DBFS, max(FLOOR_MIN_DBFS, dbfs))
@@ -100,15 +103,17 @@ class NoiseFloor:
     def _keep_last(self, frames: int) -> None:
         end = self._filled
         self._squares[:frames] = self._squares[end - frames : end].copy()
-        self._voiced[:frames] = self._voiced[end - frames : end].copy()
+        self._refused[:frames] = self._refused[end - frames : end].copy()
         self._filled = frames
 
 
 class Gate:
     """webrtcvad AND loud enough: a frame is speech when both say so.
 
-    Loud enough is `threshold_dbfs`: the noise floor plus the margin, and never below the absolute floor that the
-    counter asked for (`min_energy_rms`) or THRESHOLD_MIN_DBFS. Use: `judge` at most `run_length` frames, then `settle`.
+    Loud enough is `threshold_dbfs`: the noise floor plus the margin (more in a noise that wanders), and never below the
+    absolute floor that the counter asked for (`min_energy_rms`) or THRESHOLD_MIN_DBFS. webrtcvad is asked about loud
+    frames only: most of a day is not loud, and its own noise model is none the worse (docs/decisions on hearing).
+    Use: `judge` at most `run_length` frames, then `settle`.
     """
 
     __slots__ = ("_floor", "_lowest_dbfs", "_margin_db", "_threshold_square", "_vad", "threshold_dbfs")
@@ -133,11 +138,14 @@ class Gate:
 
     def judge(self, frames: list[bytes], mean_squares: NDArray[np.float64]) -> list[bool]:
         """Whether each of the next frames (30 ms of s16le; their mean squares) is speech; at most `run_length`."""
+        loud: list[bool] = (mean_squares >= self._threshold_square).tolist()
+        if True not in loud:
+            self._floor.push(mean_squares, None)
+            return loud
         is_speech = self._vad.is_speech
-        voiced = [is_speech(frame, SAMPLE_RATE_HZ) for frame in frames]
-        self._floor.push(mean_squares, voiced)
-        least = self._threshold_square
-        return [voice and square >= least for voice, square in zip(voiced, mean_squares.tolist(), strict=True)]
+        verdicts = [one and is_speech(frame, SAMPLE_RATE_HZ) for one, frame in zip(loud, frames, strict=True)]
+        self._floor.push(mean_squares, [one and not other for one, other in zip(loud, verdicts, strict=True)])
+        return verdicts
 
     def settle(self) -> None:
         """Move floor and threshold on, when it is time."""
@@ -145,5 +153,6 @@ class Gate:
             self._set_threshold()
 
     def _set_threshold(self) -> None:
-        self.threshold_dbfs = max(self._lowest_dbfs, self._floor.dbfs + self._margin_db)
+        margin_db = max(self._margin_db, SPREAD_SHARE * self._floor.spread_db)
+        self.threshold_dbfs = max(self._lowest_dbfs, self._floor.dbfs + margin_db)
         self._threshold_square = mean_square_of(self.threshold_dbfs)

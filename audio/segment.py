@@ -1,4 +1,4 @@
-"""Command line: the utterances that the service would find in a file (`python -m audio.segment FILE [--json]`)."""
+"""Command line: the utterances the service would find (`python -m audio.segment FILE [--json] [--confirm]`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 
 from audio.decode import SniffingDecoder
 from audio.errors import AudioInvalid
+from audio.frames import to_float
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings
+from audio.silero import Silero, SileroUnavailable
 from audio.utterance import SAMPLE_RATE_HZ, Utterance
 
 CHUNK_BYTES = 8_000
@@ -52,10 +54,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m audio.segment", description="Find the utterances in a file.")
     parser.add_argument("file", type=Path, help="a .wav (16 kHz, mono, PCM of 16 bits) or a .webm (Opus)")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--confirm", action="store_true", help="also tell how sure Silero is that it is speech, 0..1")
     options = parser.parse_args(arguments)
     try:
+        model = Silero() if options.confirm else None
         for utterance in utterances_of(options.file, SegmenterSettings()):
-            print(_line(utterance, as_json=options.json), flush=True)
+            found = describe(utterance)
+            if model is not None:
+                found["confidence"] = round(model.confidence(to_float(utterance.pcm), 1.0), 3)
+            print(json.dumps(found) if options.json else _line(found), flush=True)
+    except SileroUnavailable as error:
+        print(f"--confirm: o modelo não pôde ser carregado ({error})", file=sys.stderr)
+        return BAD_INPUT
     except OSError as error:
         print(f"{options.file}: {error.strerror or type(error).__name__}", file=sys.stderr)
         return BAD_INPUT
@@ -65,16 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _line(utterance: Utterance, *, as_json: bool) -> str:
-    found = describe(utterance)
-    if as_json:
-        return json.dumps(found)
+def _line(found: dict[str, Any]) -> str:
     gate = found["gate"]
+    sure = f"  confidence {found['confidence']:.2f}" if "confidence" in found else ""
     return (
         f"{found['start_s']:8.2f} - {found['end_s']:8.2f} s  {found['cut_reason']:8}"
         f"floor {gate['noise_floor_start_dbfs']:6.1f}  threshold {gate['threshold_start_dbfs']:6.1f}  "
         f"mean {gate['rms_mean_dbfs']:6.1f}  peak {gate['rms_max_dbfs']:6.1f} dBFS  "
-        f"speech {gate['speech_frames']}/{gate['frames']} frames"
+        f"speech {gate['speech_frames']}/{gate['frames']} frames{sure}"
     )
 
 

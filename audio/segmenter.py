@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from audio.endpointing import Endpointing
 from audio.frames import FRAME_BYTES, FRAME_SAMPLES, FrameRing, cut_frames, dbfs_of, frames_of, mean_squares
 from audio.gate import Gate
 from audio.settings import SegmenterSettings
@@ -17,12 +18,17 @@ ONSET_SPEECH_FRAMES = 3
 GOES_ON_WINDOW_FRAMES = 3
 GOES_ON_SPEECH_FRAMES = 2
 """Within an utterance two of three prolong it; a lone frame does not, or noise would keep it open."""
+PAUSE_FRAMES = 7
+"""After a pause of 210 ms, longer than the closure of any plosive, speech must begin anew to go on."""
+LATEST_FRAMES = frames_of(1000)
+"""How much of the latest speech tells how far it stands above the noise."""
 CUT_SEARCH_FRAMES = frames_of(1200)
 """A cut at the cap is looked for in the last 1.2 s: running speech has a weak syllable in any such stretch."""
 CUT_SMOOTH_FRAMES = 3
 BACKGROUND_AFTER_FRAMES = 5
 """Frames that must follow speech before a frame counts as background: room echo and soft endings are over."""
 
+_UNDECIDED = 1 << 30
 _ONSET_MASK = (1 << ONSET_WINDOW_FRAMES) - 1
 _GOES_ON_MASK = (1 << GOES_ON_WINDOW_FRAMES) - 1
 
@@ -30,7 +36,16 @@ _GOES_ON_MASK = (1 << GOES_ON_WINDOW_FRAMES) - 1
 class _Open:
     """An utterance that has begun and not ended. Frames are numbered from the stream's first one."""
 
-    __slots__ = ("continues", "first_speech", "floor_dbfs", "last_speech", "start", "threshold_dbfs", "verdicts")
+    __slots__ = (
+        "continues",
+        "first_speech",
+        "floor_dbfs",
+        "hangover",
+        "last_speech",
+        "start",
+        "threshold_dbfs",
+        "verdicts",
+    )
 
     def __init__(self, start: int, first_speech: int, last_speech: int, gate: Gate, continues: bool) -> None:
         self.start = start
@@ -38,6 +53,8 @@ class _Open:
         self.last_speech = last_speech
         self.floor_dbfs = gate.noise_floor_dbfs
         self.threshold_dbfs = gate.threshold_dbfs
+        self.hangover = _UNDECIDED
+        """Frames of silence that end it; decided when the silence is long enough to matter."""
         self.continues = continues
         """True after a cut at the cap: this is the rest of an utterance, however short."""
         self.verdicts = bytearray()
@@ -54,8 +71,8 @@ class Segmenter:
 
     def __init__(self, settings: SegmenterSettings, first_sample: int = 0) -> None:
         self._pre_roll = frames_of(settings.pre_roll_ms)
-        self._hangover = frames_of(settings.hangover_ms)
-        self._tail = min(frames_of(settings.tail_ms), self._hangover)
+        self._endpointing = Endpointing(settings)
+        self._tail = min(frames_of(settings.tail_ms), self._endpointing.least_frames)
         self._shortest = frames_of(settings.min_utterance_ms)
         self._cap = frames_of(settings.max_utterance_ms)
         self._gate = Gate(settings)
@@ -138,9 +155,17 @@ class Segmenter:
         return max(self._free_from, self._next - (ONSET_WINDOW_FRAMES - 1) - self._pre_roll)
 
     def _walk(self, frames: list[bytes], verdicts: list[bool], ended: list[Utterance]) -> None:
-        if self._open is None and not self._history and True not in verdicts:  # nobody speaks: most of the day
-            self._background.extend(frames)
-            self._next += len(frames)
+        current, count = self._open, len(verdicts)
+        if current is None:
+            if not self._history and True not in verdicts:  # nobody speaks: most of the day
+                self._background.extend(frames)
+                self._next += count
+                return
+        elif count > 1 and False not in verdicts and self._next + count - current.start < self._cap:  # in mid-word
+            current.verdicts += b"\1" * count
+            self._history = (self._history << count | (1 << count) - 1) & _ONSET_MASK
+            self._next += count
+            current.last_speech, current.hangover = self._next - 1, _UNDECIDED
             return
         for frame, speech in zip(frames, verdicts, strict=True):
             utterance = self._step(frame, speech)
@@ -159,15 +184,35 @@ class Segmenter:
                 self._background.append(frame)
             return None
         current.verdicts.append(speech)
-        if speech and (history & _GOES_ON_MASK).bit_count() >= GOES_ON_SPEECH_FRAMES:
-            current.last_speech = number
+        if speech and self._goes_on(number - current.last_speech, history):
+            current.last_speech, current.hangover = number, _UNDECIDED
         elif not history:
             self._background.append(frame)
-        if number - current.last_speech >= self._hangover:
+        silent = number - current.last_speech
+        if silent == self._endpointing.least_frames:
+            current.hangover = self._hangover_of(current)
+        if silent >= current.hangover and self._over(silent - current.hangover, history):
             return self._close(current, "silence")
         if number + 1 - current.start >= self._cap:
             return self._cut(current)
         return None
+
+    @staticmethod
+    def _over(late: int, history: int) -> bool:
+        """Whether the silence is to be believed now: what may be the first frames of more speech is waited for."""
+        return late >= ONSET_SPEECH_FRAMES - 1 or not history & _GOES_ON_MASK
+
+    @staticmethod
+    def _goes_on(silent: int, history: int) -> bool:
+        if silent > PAUSE_FRAMES:
+            return history.bit_count() >= ONSET_SPEECH_FRAMES
+        return (history & _GOES_ON_MASK).bit_count() >= GOES_ON_SPEECH_FRAMES
+
+    def _hangover_of(self, current: _Open) -> int:
+        end = current.last_speech + 1
+        latest = mean_squares(self._ring.slice(max(current.start, end - LATEST_FRAMES), end))
+        snr_db = dbfs_of(float(latest.mean())) - self._gate.noise_floor_dbfs
+        return self._endpointing.hangover_frames(end - current.first_speech, snr_db)
 
     def _begin_if_onset(self, number: int, history: int) -> None:
         if history.bit_count() < ONSET_SPEECH_FRAMES:

@@ -18,14 +18,18 @@ class SegmenterSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     webrtcvad_mode: int = Field(2, ge=0, le=3)
-    margin_db: float = Field(4.0, ge=0, le=MARGIN_DB_MAX)
+    margin_db: float = Field(1.0, ge=0, le=MARGIN_DB_MAX)
     """How far above the noise floor a frame must be. A counter's `threshold_multiplier` M sets it to 20·log10(M)."""
     min_energy_rms: float | None = Field(None, gt=0, le=32768)
     """An absolute floor of a frame's RMS in int16 units (`VAD_ENERGY_THRESHOLD`, `min_energy`); unset by default."""
     pre_roll_ms: int = Field(390, ge=0, le=2000)
     """Audio kept before the first frame of speech, so that no soft first consonant is lost."""
-    hangover_ms: int = Field(600, ge=100, le=5000)
+    hangover_ms: int = Field(450, ge=100, le=5000)
     """Silence after which an utterance is over."""
+    long_earlier_ms: int = Field(30, ge=0, le=2000)
+    """How much less silence ends an utterance of 4 s and more."""
+    noisy_later_ms: int = Field(60, ge=0, le=2000)
+    """How much more silence ends an utterance that stands less than 20 dB above the noise floor."""
     tail_ms: int = Field(300, ge=0, le=5000)
     """Audio kept after the last frame of speech; never more than the hangover."""
     min_utterance_ms: int = Field(200, ge=0, le=5000)

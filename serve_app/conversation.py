@@ -59,6 +59,7 @@ class Conversation:
     _shown: deque[tuple[str, float]] = field(init=False)
     _situations: list[str] = field(init=False, default_factory=list)
     _guarded: list[str] = field(init=False, default_factory=list)
+    _alerted: dict[str, float] = field(init=False, default_factory=dict)
     _farewell: bool = field(init=False, default=False)
     _last_end_s: float | None = field(init=False, default=None)
 
@@ -94,6 +95,18 @@ class Conversation:
         self._show(item_ids)
         self._situations.extend(s for s in situations if s not in self._situations)
 
+    def alerts(self, alert: str) -> bool:
+        """Whether a call for the pharmacist is to be shown: the same one is shown once within `repeat_after_s`.
+
+        What raised it stays in the context, so every later text of the customer raises it again.
+        """
+        now_s = self._last_end_s or 0.0
+        shown_at_s = self._alerted.get(alert)
+        if shown_at_s is not None and now_s - shown_at_s <= self.settings.repeat_after_s:
+            return False
+        self._alerted = {alert: now_s}
+        return True
+
     def _show(self, item_ids: Iterable[str]) -> None:
         at_s = self._last_end_s if self._last_end_s is not None else 0.0
         self._shown.extend((item_id, at_s) for item_id in item_ids)
@@ -111,6 +124,7 @@ class Conversation:
     def _forget_customer(self) -> None:
         for known in (self._texts, self._shown, self._situations, self._guarded):
             known.clear()
+        self._alerted.clear()
 
     def _doubt_customer(self) -> None:
         """It may be somebody else: nothing that was said is context, everything that protects is kept."""

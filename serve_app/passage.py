@@ -181,6 +181,8 @@ class Passage:
         """Send the suggestion or the call for the pharmacist, if there is one."""
         items = advice.items
         if advice.status == "alerta":
+            if not self._conversation.alerts(advice.alert):
+                return
             if self._generation == 4:
                 await self._sent(draft, wire.notice_message("chame_farmaceutico", advice.alert))
                 return

@@ -1,0 +1,1 @@
+"""How well Balto hears, measured against exact truth beside other chains."""

@@ -14,7 +14,7 @@ from audio.frames import FRAME_BYTES, FRAME_SAMPLES, cut_frames, mean_squares, t
 from audio.gate import Gate
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings
-from deployments.voice.confirm import CONTEXT_SAMPLES, STEP_SAMPLES, Silero
+from audio.silero import CONTEXT_SAMPLES, STEP_SAMPLES, Silero
 from deployments.voice.settings import VoiceSettings
 
 
@@ -106,7 +106,7 @@ def silero_alone(model: Silero) -> Contender:
 
 
 def ours(settings: SegmenterSettings, model: Silero | None) -> Contender:
-    """The service's own code: the segmenter frame by frame (so that delays are exact), then the confirmation of the voice stage."""
+    """The service's own code: the segmenter frame by frame (exact delays), then the voice stage's confirmation."""
     threshold = VoiceSettings().confirm_threshold
 
     def hear(pcm: bytes) -> Heard:
@@ -116,7 +116,11 @@ def ours(settings: SegmenterSettings, model: Silero | None) -> Contender:
             for one in segmenter.feed(chunk) if chunk else segmenter.flush():
                 if model is None or model.confidence(to_float(one.pcm), threshold) >= threshold:
                     emitted = segmenter.samples_fed
-                    segments.append(Segment(one.first_sample, one.speech_end_sample, one.end_sample, emitted, one.cut_reason == "cap"))
+                    segments.append(
+                        Segment(
+                            one.first_sample, one.speech_end_sample, one.end_sample, emitted, one.cut_reason == "cap"
+                        )
+                    )
         return Heard(gate_flags(pcm, settings), tuple(segments), time.process_time() - began)
 
     return hear

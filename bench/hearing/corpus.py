@@ -8,6 +8,7 @@ import subprocess
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.random import Generator
@@ -157,7 +158,7 @@ def _truth(clean: Signal, spoken: Sequence[Spoken]) -> NDArray[np.bool_]:
 def bridge(flags: NDArray[np.bool_], longest: int) -> NDArray[np.bool_]:
     """`flags` with holes of at most `longest` frames filled."""
     out, at = flags.copy(), np.flatnonzero(flags)
-    for before, after in zip(at[:-1], at[1:], strict=True):
+    for before, after in pairwise(at):
         if after - before - 1 <= longest:
             out[before:after] = True
     return out
@@ -192,7 +193,7 @@ def babble(part: Part, seed: int, samples: int, snr_db: float) -> Signal:
         voice, at = str(rng.choice(part.voices)), -int(rng.integers(0, RATE))
         while at < samples:
             piece = say(voice, 160, str(rng.choice(list(part.sentences))))
-            start, stop = max(at, 0), min(at + len(piece), samples)
+            start, stop = max(at, 0), max(0, min(at + len(piece), samples))
             total[start:stop] += piece[start - at : stop - at]
             at += len(piece) + int(rng.integers(0, RATE // 4))
     return at_level(room(rng, total), SPEECH_DBFS - snr_db)

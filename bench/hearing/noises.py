@@ -41,7 +41,9 @@ def fan(rng: Generator, samples: int) -> Signal:
 def hum(rng: Generator, samples: int) -> Signal:
     """Mains hum at 60 Hz with harmonics and a refrigerator's compressor."""
     t = _t(samples)
-    mains = sum(rng.uniform(0.2, 1) / k * np.sin(2 * np.pi * 60 * k * t + rng.uniform(0, 6)) for k in range(1, 9))
+    mains = np.zeros(samples)
+    for k in range(1, 9):
+        mains += rng.uniform(0.2, 1) / k * np.sin(2 * np.pi * 60 * k * t + rng.uniform(0, 6))
     return at_level(mains, 0) + 0.5 * at_level(_shaped(rng, samples, 1.0, 100), 0)
 
 

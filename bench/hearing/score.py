@@ -39,7 +39,7 @@ def score(scene: Scene, heard: Heard) -> Score:
     count = min(len(scene.frames), len(heard.flags))
     truth, flags = scene.frames[:count], heard.flags[:count]
     hits = int(np.count_nonzero(truth & flags))
-    precision, recall = hits / max(1, np.count_nonzero(flags)), hits / max(1, np.count_nonzero(truth))
+    precision, recall = hits / max(1, int(flags.sum())), hits / max(1, int(truth.sum()))
     touching = [[s for s in heard.segments if _overlap(s, one) > 0] for one in scene.spoken]
     delays = _delays(scene, touching)
     return Score(

@@ -41,6 +41,21 @@ def test_a_webms_utterances_as_lines_for_people(tmp_path, sounds, pcm, capsys):
     assert "dBFS" in lines[0]
 
 
+def test_how_sure_the_confirming_model_is_comes_with_confirm(tmp_path, sounds, pcm, capsys):
+    (tmp_path / "a.wav").write_bytes(sounds.wav(pcm))
+    assert main([str(tmp_path / "a.wav"), "--json", "--confirm"]) == 0
+    assert all(json.loads(line)["confidence"] > 0.8 for line in capsys.readouterr().out.splitlines())
+    assert main([str(tmp_path / "a.wav"), "--confirm"]) == 0
+    assert "confidence" in capsys.readouterr().out
+
+
+def test_a_missing_model_is_said_in_one_line(tmp_path, sounds, pcm, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (tmp_path / "a.wav").write_bytes(sounds.wav(pcm))
+    assert main([str(tmp_path / "a.wav"), "--confirm"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -55,6 +55,37 @@ def test_the_end_is_reported_one_hangover_after_it(two_sentences):
     pytest.fail("no utterance")
 
 
+def speech_end_to_emission_ms(sounds, seconds, noise_dbfs, gate_settings=DEFAULTS):
+    repeats = max(1, round(seconds / sounds.sentence_s))
+    clean = np.concatenate([sounds.quiet(2), *[sounds.speech(-25)] * repeats, sounds.quiet(1.5)])
+    pcm, segmenter = sounds.pcm(sounds.over(clean, noise_dbfs)), Segmenter(gate_settings)
+    for at in range(0, len(pcm), 960):
+        for utterance in segmenter.feed(pcm[at : at + 960]):
+            return (segmenter.samples_fed - utterance.speech_end_sample) * 1000 // RATE
+    raise AssertionError("no utterance")
+
+
+def test_a_long_utterance_ends_earlier_and_one_in_noise_later(sounds):
+    usual = speech_end_to_emission_ms(sounds, 1.4, -60)
+    assert usual == DEFAULTS.hangover_ms
+    assert speech_end_to_emission_ms(sounds, 5.5, -60) == usual - DEFAULTS.long_earlier_ms
+    assert speech_end_to_emission_ms(sounds, 1.4, -38) == usual + DEFAULTS.noisy_later_ms
+
+
+def test_endpointing_can_be_told_to_be_the_same_everywhere(sounds):
+    fixed = SegmenterSettings(hangover_ms=600, long_earlier_ms=0, noisy_later_ms=0)
+    cases = [(1.4, -60), (5.5, -60), (1.4, -38)]
+    assert {speech_end_to_emission_ms(sounds, *case, fixed) for case in cases} == {600}
+
+
+@pytest.mark.parametrize(("pause_s", "utterances"), [(0.25, 1), (0.42, 1), (0.7, 2)])
+@pytest.mark.parametrize("noise_dbfs", [-70, -42])
+def test_a_short_pause_does_not_split_a_sentence_and_a_long_one_does(sounds, pause_s, utterances, noise_dbfs):
+    clean = [sounds.quiet(2), sounds.speech(-25), sounds.quiet(pause_s), sounds.speech(-25), sounds.quiet(1.5)]
+    found, _ = run(sounds.pcm(sounds.over(np.concatenate(clean), noise_dbfs)))
+    assert len(found) == utterances
+
+
 def test_the_background_is_up_to_a_second_of_the_shop_without_speech(two_sentences, sounds):
     for utterance in run(two_sentences)[0]:
         background = np.frombuffer(utterance.background_pcm, "<i2") / 32768
@@ -135,7 +166,7 @@ def test_speech_at_the_end_of_the_stream_is_handed_on_to_the_last_sample(sounds)
 
 
 def test_a_stream_that_ends_in_silence_ends_with_the_tail_only(sounds):
-    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20), sounds.quiet(0.5))
+    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20), sounds.quiet(0.4))
     (utterance,), _ = run(pcm)
     assert utterance.cut_reason == "end"
     assert utterance.end_sample - utterance.speech_end_sample == RATE * DEFAULTS.tail_ms // 1000

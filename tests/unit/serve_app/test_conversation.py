@@ -146,3 +146,14 @@ def test_what_was_shown_may_be_suggested_again_after_a_while():
     assert soon is not None
     assert later is not None
     assert (soon.shown_item_ids, later.shown_item_ids) == (("soro",), ())
+
+
+def test_the_same_alert_is_shown_once_in_a_while_and_again_to_another_customer():
+    talk = Conversation(ConversationSettings(repeat_after_s=60, new_customer_silence_s=45))
+    talk.heard("dor no peito", 0, 2)
+    assert talk.alerts("Dor no peito: chame o farmacêutico.")
+    talk.heard("e tontura", 3, 4)
+    assert not talk.alerts("Dor no peito: chame o farmacêutico.")
+    assert talk.alerts("Desmaio: chame o farmacêutico.")
+    talk.heard("dor no peito", 60, 62)
+    assert talk.alerts("Desmaio: chame o farmacêutico.")

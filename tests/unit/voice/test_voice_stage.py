@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deployments.voice.confirm import Bypass, ConfirmerUnavailable, Silero, make_confirmer
+from audio.silero import Silero, SileroUnavailable
+from deployments.voice.confirm import Bypass, make_confirmer
 from deployments.voice.messages import VoiceRequest
 from deployments.voice.settings import VoiceSettings
 from deployments.voice.stage import Voice
@@ -178,7 +179,7 @@ def test_soft_speech_beside_a_loud_slam_is_still_speech():
 
 def test_a_model_that_cannot_be_loaded_is_said_once_and_bypassed(monkeypatch, caplog):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfirmerUnavailable, match="FileNotFoundError"):
+    with pytest.raises(SileroUnavailable, match="FileNotFoundError"):
         Silero()
     with caplog.at_level("WARNING", logger="balto.voice"):
         assert make_confirmer("silero").name == "bypass"
