@@ -29,6 +29,9 @@ GRACEFUL_STOP_S: Final = 9.0
 _DRAIN_S: Final = "1"
 _HAPROXY_PORTS: Final = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 DASHBOARD_PORT: Final = 8265
+_PORTS_EACH: Final = 64
+_PORT_WINDOWS: Final[range] = range(20_000, 32_000, _PORTS_EACH)
+"""Below 32768, where Linux begins to hand out ports by itself."""
 _REFUSED: Final = "failed with exception"
 _ENTRY: Final = re.compile(r"(DEBUG|INFO|WARNING|ERROR) \d{4}-")
 _SHUTDOWN: Final = """
@@ -155,6 +158,7 @@ class LocalRay:
 
     def _environment(self, settings_env: dict[str, str]) -> dict[str, str]:
         run_dir = self.temp_dir / "h"
+        first = self._replica_ports()
         ports = {name: str(port if is_free(port) else free_port()) for name, port in _HAPROXY_PORTS.items()}
         return {
             **os.environ,
@@ -168,6 +172,10 @@ class LocalRay:
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(run_dir / "server-state"),
             **ports,
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + _PORTS_EACH // 2 - 1),
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + _PORTS_EACH // 2),
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + _PORTS_EACH - 1),
             "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
@@ -180,6 +188,18 @@ class LocalRay:
             **settings_env,
             MARK: str(self.state_dir),
         }
+
+    def _replica_ports(self) -> int:
+        """The first of `_PORTS_EACH` ports for our replicas, none of them in use.
+
+        Replicas listen with SO_REUSEPORT, so those of two services on one machine would share a port without a word,
+        and each other's requests.
+        """
+        wanted = int(hashlib.sha256(str(self.state_dir).encode()).hexdigest(), 16) % len(_PORT_WINDOWS)
+        for first in [*_PORT_WINDOWS[wanted:], *_PORT_WINDOWS[:wanted]]:
+            if all(is_free(port) for port in range(first, first + _PORTS_EACH)):
+                return first
+        raise RayFailed(f"no {_PORTS_EACH} neighbouring ports are free from {_PORT_WINDOWS[0]} on")
 
     def _run(self, command: list[str], env: dict[str, str], log: IO[str], timeout_s: float, failed: str) -> None:
         try:

@@ -1,0 +1,79 @@
+"""A Ray of our own: ports that nobody shares, secrets that nobody else reads, processes that are ours alone."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+
+import psutil
+
+from serve_app.local_ray import MARK, LocalRay, end_processes, free_port, is_free, wait_until, write_secret
+
+
+def test_a_port_that_somebody_listens_on_is_not_free():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_free(port)
+    assert is_free(free_port())
+
+
+def test_replicas_get_ports_of_which_none_is_in_use(tmp_path):
+    ray = LocalRay(tmp_path)
+    first = ray._replica_ports()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as a replica of another service would
+        taken.bind(("0.0.0.0", first + 1))
+        taken.listen()
+        elsewhere = ray._replica_ports()
+    assert elsewhere != first
+
+
+def test_two_state_directories_have_nothing_in_common(tmp_path):
+    one, two = LocalRay(tmp_path / "one"), LocalRay(tmp_path / "two")
+    assert one.temp_dir != two.temp_dir
+    assert len(str(one.temp_dir / "h" / ("x" * 56) / "admin.sock")) <= 97
+
+
+def test_a_secret_is_its_owners_from_the_first_byte(tmp_path):
+    path = tmp_path / "secret"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_secret(path, "new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_only_processes_that_carry_our_mark_are_ours_and_they_end(tmp_path):
+    sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+    ours = subprocess.Popen(sleeper, env={**os.environ, MARK: str(tmp_path)})
+    other = subprocess.Popen(sleeper, env={**os.environ, MARK: str(tmp_path / "other")})
+    try:
+        assert wait_until(lambda: LocalRay(tmp_path).processes(), 5, every_s=0.01)
+        assert [process.pid for process in LocalRay(tmp_path).processes()] == [ours.pid]
+        end_processes(LocalRay(tmp_path).processes())
+        assert not psutil.pid_exists(ours.pid)
+        assert other.poll() is None
+    finally:
+        ours.kill()
+        other.kill()
+        ours.wait()
+        other.wait()
+
+
+def test_why_serve_refused_the_application_is_read_from_its_log(tmp_path, monkeypatch):
+    ray = LocalRay(tmp_path)
+    logs = ray.temp_dir / "session_latest/logs/serve"
+    logs.mkdir(parents=True)
+    try:
+        assert ray.refusal() is None
+        (logs / "controller_1.log").write_text(
+            "INFO 2026-11-22 10:00:00 controller 1 -- Building application 'balto'.\n"
+            "ERROR 2026-11-22 10:00:01 controller 1 -- Deploying app 'balto' failed with exception:\n"
+            "Traceback (most recent call last):\n  File …\nValueError: no such model\n\n"
+            "WARNING 2026-11-22 10:00:02 controller 1 -- The deployment failed.\n"
+        )
+        assert ray.refusal() == "ValueError: no such model"
+    finally:
+        ray.stop(gracefully=False)
+    assert not ray.temp_dir.exists()
