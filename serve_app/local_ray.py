@@ -198,7 +198,7 @@ class LocalRay:
         wanted = int(hashlib.sha256(str(self.state_dir).encode()).hexdigest(), 16) % len(_PORT_WINDOWS)
         for first in [*_PORT_WINDOWS[wanted:], *_PORT_WINDOWS[:wanted]]:
             if all(is_free(port) for port in range(first, first + _PORTS_EACH)):
-                return first
+                return int(first)
         raise RayFailed(f"no {_PORTS_EACH} neighbouring ports are free from {_PORT_WINDOWS[0]} on")
 
     def _run(self, command: list[str], env: dict[str, str], log: IO[str], timeout_s: float, failed: str) -> None:

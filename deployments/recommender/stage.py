@@ -112,9 +112,7 @@ class Recommender:
         if understood.origin == "regras":
             return understood.entities
         read = extract(request.text, self._lexicon)
-        return together(
-            (understood.entities, read, Entities(situations=(*request.situations, *request.guarded_situations)))
-        )
+        return together((understood.entities, read, Entities(situations=request.situations)))
 
     def _basket_and_gate(
         self, request: AdviceRequest, understood: Understanding, named: Entities
@@ -123,7 +121,8 @@ class Recommender:
         category = Classification(understood.macro, understood.micro, understood.confidence, understood.origin)
         shown = frozenset(request.shown_item_ids)
         basket = basket_for(category, named, self._catalogue, self._lexicon, shown)
-        verdict = check(basket.items, named, self._lexicon, self._catalogue, request.text, request.context)
+        guarded = together((named, Entities(situations=request.guarded_situations)))
+        verdict = check(basket.items, guarded, self._lexicon, self._catalogue, request.text, request.context)
         return basket, verdict
 
     def _with_situations(self, request: AdviceRequest) -> AdviceRequest:

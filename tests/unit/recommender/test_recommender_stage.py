@@ -140,6 +140,20 @@ async def test_a_situation_known_of_the_customer_holds_back_what_is_unsafe_for_i
     assert "gestante" in pregnant.entities.situations
 
 
+async def test_a_guarded_situation_holds_back_what_is_unsafe_but_is_not_taken_for_the_customers(
+    by_rules: Recommender, stage: Stage
+) -> None:
+    cough = request("tem alguma coisa para tosse seca", guarded_situations=("crianca",))
+    by_model = stage(understood("RESPIRATORIO_GRIPE", "TOSSE_SECA", symptoms=("tosse seca",)))
+    for recommender in (by_rules, by_model):
+        free = await recommender.advise(request("tem alguma coisa para tosse seca"))
+        guarded = await recommender.advise(cough)
+        assert "dropropizina" in shown(free)
+        assert "dropropizina" not in shown(guarded)
+        assert "S-CRIANCA-MIP" in {block.rule_id for block in guarded.blocked}
+        assert (guarded.micro, guarded.entities.situations) == ("TOSSE_SECA", ())
+
+
 async def test_the_gate_hears_the_text_even_when_the_model_reports_nothing_of_it(stage: Stage) -> None:
     advice = await stage(understood(**PAIN, symptoms=("dor de cabeca",))).advise(
         request("dor no peito e falta de ar forte")
