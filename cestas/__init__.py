@@ -1,1 +1,1 @@
-"""What a pharmacy knows: catalogue, lexicon, entities, classification, baskets, safety; pure, no clock and no I/O but its data files."""
+"""What a pharmacy knows: catalogue, lexicon, entities, categories, baskets, safety; no I/O but its data files."""

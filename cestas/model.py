@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """What was named in a text, as canonical names (lower case, without accents), in the order heard, without repeats."""
+    """What was named in a text: canonical names (lower case, no accents) in the order heard, without repeats."""
 
     medicines: tuple[str, ...] = ()
     symptoms: tuple[str, ...] = ()
@@ -16,11 +16,17 @@ class Entities:
     """Who it is for and what they live with: `gestante`, `hipertenso`, `crianca`, …"""
     evidence: tuple[str, ...] = ()
     """The words of the text that each entity was read from, medicines first, then symptoms, then diseases."""
+    articles: tuple[str, ...] = ()
+    """Non-medicines named: `protetor solar`, `absorvente`, …"""
+    contexts: tuple[str, ...] = ()
+    """Occasions that call for harmless articles only: `praia`, `trilha`, `viagem`, …"""
+    in_use: tuple[str, ...] = ()
+    """Those of `medicines` that somebody takes already ("toma marevan"), rather than asks for."""
 
     @property
     def empty(self) -> bool:
         """True when nothing to advise on was named."""
-        return not (self.medicines or self.symptoms or self.diseases)
+        return not (self.medicines or self.symptoms or self.diseases or self.articles or self.contexts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""Finds every phrase of a vocabulary in a text in one pass, the longest first."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cestas.text import BREAK, Words, phrase, words_of
+
+_HERE = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A phrase found: what it names and the content words it covers (positions in `Words.content`, inclusive)."""
+
+    name: str
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        """Number of content words covered."""
+        return self.last - self.first + 1
+
+
+class PhraseBook:
+    """Two tries: phrases over the stems of content words, and literal phrases over all words as they stand.
+
+    A phrase of several words that fillers reduce to one ("me queimei", "quanto é") is literal: without its fillers it
+    would say too little. Matching costs a few dictionary look-ups a word.
+    """
+
+    def __init__(self, phrases: Iterable[tuple[str, str]] = (), literal: bool = False) -> None:
+        """Build it from (phrase as people say it, the name it stands for); `literal`: all phrases are literal ones."""
+        self._all_literal = literal
+        self._content: dict[str, Any] = {}
+        self._literal: dict[str, Any] = {}
+        self.stems: set[str] = set()
+        for said, name in phrases:
+            self.add(said, name)
+
+    def add(self, said: str, name: str) -> str | None:
+        """Add one phrase; returns the name that it already stood for when that is another one (which it keeps)."""
+        stems = phrase(said)
+        words = [word for word in words_of(said).words if word != BREAK]
+        self.stems.update(stems)
+        if len(words) > 1 and (self._all_literal or len(stems) == 1):
+            return _insert(self._literal, words, name)
+        return _insert(self._content, stems, name)
+
+    def find(self, words: Words) -> list[Hit]:
+        """Longest matches from left to right, none overlapping another, none across punctuation."""
+        stems = [words.stems[i] for i in words.content]
+        hits = _scan(self._content, stems)
+        if not self._literal:
+            return hits
+        literal = [_in_content(hit, words) for hit in _scan(self._literal, words.words)]
+        literal = [hit for hit in literal if not any(_inside(hit, other) for other in hits)]
+        kept = [hit for hit in hits if not any(_inside(hit, other) or hit == other for other in literal)]
+        kept = [hit for hit in kept if not any(_same_place(hit, other) for other in literal)]
+        return sorted([*kept, *literal], key=lambda hit: hit.first)
+
+
+def _insert(root: dict[str, Any], parts: Sequence[str], name: str) -> str | None:
+    node = root
+    for part in parts:
+        node = node.setdefault(part, {})
+    known: str = node.setdefault(_HERE, name)
+    return known if known != name else None
+
+
+def _scan(root: dict[str, Any], parts: Sequence[str]) -> list[Hit]:
+    hits: list[Hit] = []
+    at = 0
+    while at < len(parts):
+        hit = _longest(root, parts, at) if parts[at] in root else None
+        if hit is None:
+            at += 1
+        else:
+            hits.append(hit)
+            at = hit.last + 1
+    return hits
+
+
+def _longest(root: dict[str, Any], parts: Sequence[str], at: int) -> Hit | None:
+    node, best = root, None
+    for index in range(at, len(parts)):
+        if parts[index] == BREAK or parts[index] not in node:
+            break
+        node = node[parts[index]]
+        if _HERE in node:
+            best = Hit(node[_HERE], at, index)
+    return best
+
+
+def _in_content(hit: Hit, words: Words) -> Hit:
+    """A hit over all words as a hit over the content words among them, or next to them where there is none."""
+    first = min(bisect_left(words.content, hit.first), max(0, len(words.content) - 1))
+    last = max(first, bisect_right(words.content, hit.last) - 1)
+    return Hit(hit.name, first, last)
+
+
+def _inside(hit: Hit, other: Hit) -> bool:
+    """True when `other` covers `hit` and more."""
+    return other.first <= hit.first and hit.last <= other.last and other.length > hit.length
+
+
+def _same_place(hit: Hit, literal: Hit) -> bool:
+    return hit.length == 1 and literal.first <= hit.first <= literal.last

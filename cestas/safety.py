@@ -1,0 +1,279 @@
+"""The last word on every suggestion: what must not be offered to this person, and when the pharmacist is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cestas.catalogue import Catalogue
+from cestas.entities import extract
+from cestas.lexicon import Lexicon
+from cestas.matching import PhraseBook
+from cestas.model import Block, Entities, Item
+from cestas.text import Words, words_of
+
+AT_MOST = 3
+"""Items in one suggestion: what an attendant can say and a customer can remember."""
+
+STATUS_RULE = "G-DISPENSACAO"
+UNKNOWN_RULE = "G-DESCONHECIDO"
+DUPLICATE_RULE = "G-DUPLICIDADE"
+CLASS_RULE = "G-MESMA-CLASSE"
+ALLERGY_RULE = "G-ALERGIA"
+ALERT_RULE = "G-BANDEIRA"
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyVerdict:
+    """What may be shown, what was held back and by which rule, and the sentence for the attendant on a red flag."""
+
+    items: tuple[Item, ...]
+    blocked: tuple[Block, ...]
+    alert: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A contraindication: for whom or with what it applies, and what it then holds back."""
+
+    id: str
+    severity: str
+    source: str
+    reason: str
+    situations: frozenset[str]
+    with_classes: frozenset[str]
+    with_ingredients: frozenset[str]
+    with_complaints: frozenset[str]
+    block_classes: frozenset[str]
+    block_ingredients: frozenset[str]
+    except_ingredients: frozenset[str]
+
+    def applies(self, known: _Known) -> bool:
+        """True when the person, what they take or what they complain of meets the rule."""
+        return bool(
+            self.situations & known.situations
+            or self.with_classes & known.classes
+            or self.with_ingredients & known.ingredients
+            or self.with_complaints & known.complaints
+        )
+
+    def forbids(self, ingredients: frozenset[str], classes: frozenset[str]) -> bool:
+        """True when something of these contents is what the rule holds back."""
+        if ingredients and ingredients <= self.except_ingredients:
+            return False
+        return bool(self.block_classes & classes or self.block_ingredients & ingredients)
+
+
+@dataclass(frozen=True, slots=True)
+class RedFlag:
+    """Words (`Gate.phrases`), or a complaint in a situation, that call for the pharmacist, not a product."""
+
+    id: str
+    source: str
+    alert: str
+    together: tuple[frozenset[str], ...]
+    """Sets of phrases of `Gate.parts`, all of which must be said, in any order."""
+    all_of: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    """Pairs (complaints, situations): one of each must have been named; empty situations mean anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    situations: frozenset[str]
+    ingredients: frozenset[str]
+    classes: frozenset[str]
+    complaints: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The rules and red flags of `safety.json`."""
+
+    rules: tuple[Rule, ...]
+    flags: tuple[RedFlag, ...]
+    phrases: PhraseBook
+    """Words that raise a flag → the flag's id."""
+    parts: PhraseBook
+    """Words that raise a flag together with others, as themselves."""
+
+
+def check(
+    items: Sequence[Item],
+    entities: Entities,
+    lexicon: Lexicon,
+    catalogue: Catalogue,
+    text: str = "",
+    context: Sequence[str] = (),
+) -> SafetyVerdict:
+    """Decide on `items` for the person of `entities`, `text` and `context` (earlier texts of the same customer).
+
+    Deterministic and last, after every advisor. At most `AT_MOST` items pass, each of another role; every other rule's
+    block is listed. A red flag in any of the texts leaves no item and fills `alert`.
+    """
+    gate = gate_of(lexicon)
+    known = _known([entities, *(extract(said, lexicon) for said in (text, *context) if said)], lexicon)
+    alert = _alert(gate, known, (text, *context))
+    if alert:
+        return SafetyVerdict((), tuple(Block(item.id, ALERT_RULE) for item in items), alert)
+    kept: list[Item] = []
+    blocked: list[Block] = []
+    applying = [rule for rule in gate.rules if rule.applies(known)]
+    for item in items:
+        rule_id = _blocking(item, known, applying, lexicon)
+        if rule_id:
+            blocked.append(Block(item.id, rule_id))
+        else:
+            kept.append(item)
+    return SafetyVerdict(_choose(kept, catalogue, lexicon), tuple(blocked))
+
+
+def _known(parts: Iterable[Entities], lexicon: Lexicon) -> _Known:
+    situations: set[str] = set()
+    names: set[str] = set()
+    complaints: set[str] = set()
+    for part in parts:
+        situations.update(part.situations)
+        names.update((*part.medicines, *part.articles))
+        complaints.update((*part.symptoms, *part.diseases))
+    situations.update(lexicon.people.by_disease[name] for name in complaints if name in lexicon.people.by_disease)
+    ingredients, classes = lexicon.contents(names)
+    situations.update(lexicon.classes[name].situation for name in classes if name in lexicon.classes)
+    situations.discard("")
+    return _Known(frozenset(situations), ingredients, classes, frozenset(complaints))
+
+
+def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexicon) -> str:
+    """The id of the rule that holds `item` back; empty when none does."""
+    names = lexicon.resolve(item.suggestion)
+    mentioned = lexicon.resolve(item.explanation)
+    if not names:
+        return UNKNOWN_RULE
+    products = [lexicon.products[name] for name in names]
+    if not all(product.suggestible for product in products):
+        return STATUS_RULE
+    if not all(lexicon.products[name].suggestible for name in mentioned):
+        return STATUS_RULE
+    ingredients, classes = lexicon.contents(names)
+    if any(f"alergia:{name}" in known.situations for name in ingredients | classes) or _cross_allergy(known, classes):
+        return ALLERGY_RULE
+    for rule in applying:
+        if rule.forbids(ingredients, classes):
+            return rule.id
+    if ingredients & known.ingredients:
+        return DUPLICATE_RULE
+    shared = classes & known.classes
+    if any(name in lexicon.classes and lexicon.classes[name].unrepeatable for name in shared):
+        return CLASS_RULE
+    return ""
+
+
+_NSAIDS = frozenset({"aine", "aas", "salicilato"})
+
+
+def _cross_allergy(known: _Known, classes: frozenset[str]) -> bool:
+    """Who reacts to one anti-inflammatory, salicylate or metamizole may react to another of them."""
+    allergies = {name[len("alergia:") :] for name in known.situations if name.startswith("alergia:")}
+    reacts = bool(allergies & _NSAIDS) or bool(allergies & known.ingredients and known.classes & _NSAIDS)
+    return reacts and bool(classes & _NSAIDS)
+
+
+def _choose(items: Sequence[Item], catalogue: Catalogue, lexicon: Lexicon) -> tuple[Item, ...]:
+    """The first items of different roles and contents."""
+    chosen: list[Item] = []
+    roles: set[str] = set()
+    inside: set[str] = set()
+    classes: set[str] = set()
+    for item in items:
+        role = catalogue.roles.get(item.id, "")
+        ingredients, kinds = lexicon.contents(lexicon.resolve(item.suggestion))
+        single = {name for name in kinds if name in lexicon.classes and lexicon.classes[name].unrepeatable}
+        if (role and role in roles) or ingredients & inside or single & classes:
+            continue
+        chosen.append(item)
+        roles.add(role)
+        inside |= ingredients
+        classes |= single
+        if len(chosen) == AT_MOST:
+            break
+    return tuple(chosen)
+
+
+def _alert(gate: Gate, known: _Known, texts: Sequence[str]) -> str:
+    raised = {name for text in texts if text for name in _said(gate.phrases, words_of(text))}
+    parts = {name for text in texts if text for name in _said(gate.parts, words_of(text))}
+    for flag in gate.flags:
+        if flag.id in raised or any(wanted <= parts for wanted in flag.together):
+            return flag.alert
+        for complaints, situations in flag.all_of:
+            if complaints & known.complaints and (not situations or situations & known.situations):
+                return flag.alert
+    return ""
+
+
+def _said(phrases: PhraseBook, words: Words) -> set[str]:
+    """Flags whose words are there and not denied ("não tem dor no peito")."""
+    return {
+        hit.name
+        for hit in phrases.find(words)
+        if not hit.first or words.words[words.content[hit.first - 1]] not in ("nao", "sem", "nem", "nunca")
+    }
+
+
+@lru_cache(maxsize=4)
+def _gate(key: _ById) -> Gate:
+    flags = key.safety["bandeiras"]
+    return Gate(
+        rules=tuple(_rule(r) for r in key.safety["regras"]),
+        flags=tuple(_flag(r) for r in flags),
+        phrases=PhraseBook((said, r["id"]) for r in flags for said in r["falas"]),
+        parts=PhraseBook((said, said) for r in flags for group in r["juntas"] for said in group),
+    )
+
+
+class _ById:
+    """A lexicon's rules, hashed by identity, so that they are converted once."""
+
+    __slots__ = ("safety",)
+
+    def __init__(self, safety: Any) -> None:
+        self.safety = safety
+
+    def __hash__(self) -> int:
+        return id(self.safety)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.safety is self.safety
+
+
+def gate_of(lexicon: Lexicon) -> Gate:
+    """The rules of `lexicon`, converted once per lexicon."""
+    return _gate(_ById(lexicon.safety))
+
+
+def _rule(r: dict[str, Any]) -> Rule:
+    when, block = r["quando"], r["bloqueia"]
+    return Rule(
+        id=r["id"],
+        severity=r["gravidade"],
+        source=r["fonte"],
+        reason=r["motivo"],
+        situations=frozenset(when.get("situacoes", ())),
+        with_classes=frozenset(when.get("classes", ())),
+        with_ingredients=frozenset(when.get("ingredientes", ())),
+        with_complaints=frozenset(when.get("queixas", ())),
+        block_classes=frozenset(block.get("classes", ())),
+        block_ingredients=frozenset(block.get("ingredientes", ())),
+        except_ingredients=frozenset(block.get("exceto", ())),
+    )
+
+
+def _flag(r: dict[str, Any]) -> RedFlag:
+    return RedFlag(
+        id=r["id"],
+        source=r["fonte"],
+        alert=r["alerta"],
+        together=tuple(frozenset(group) for group in r["juntas"]),
+        all_of=tuple((frozenset(p["queixas"]), frozenset(p["situacoes"])) for p in r.get("combinacoes", ())),
+    )
