@@ -23,6 +23,9 @@ BOUNDARIES: Final = (
 TOTAL: Final = "total"
 RECEIPT: Final = "receipt"
 """From the server's socket to the counter's program; beside the total, not in it."""
+QUIET: Final = "total, quiet"
+"""The total of those utterances during which the machine was not busy, whoever made it so; beside the total."""
+QUIET_CPU_PERCENT: Final = 60.0
 QUANTILES: Final = {"p50": 50, "p90": 90, "p95": 95, "p99": 99, "max": 100}
 P50_MAX_MS: Final = {"off": 25.0, "on": 40.0, "auto": 40.0}
 P95_MAX_MS: Final = 80.0
@@ -67,7 +70,7 @@ def delays(rows: Iterable[Mapping[str, Any]], received_at: Mapping[str, float]) 
 
     `received_at`: suggestion id → when its counter had it, seconds since the epoch.
     """
-    found: Delays = {name: [] for name in (*(step for step, _ in BOUNDARIES[1:]), TOTAL, RECEIPT)}
+    found: Delays = {name: [] for name in (*(step for step, _ in BOUNDARIES[1:]), TOTAL, QUIET, RECEIPT)}
     for row in rows:
         known = [at for at in (instant(row, field) for _, field in BOUNDARIES) if at is not None]
         if len(known) < len(BOUNDARIES):
@@ -75,6 +78,8 @@ def delays(rows: Iterable[Mapping[str, Any]], received_at: Mapping[str, float]) 
         for (name, _), before, after in zip(BOUNDARIES[1:], known, known[1:], strict=False):
             found[name].append((after - before) * 1e3)
         found[TOTAL].append((known[-1] - known[0]) * 1e3)
+        if (busy_percent := row.get("cpu_percent")) is not None and busy_percent <= QUIET_CPU_PERCENT:
+            found[QUIET].append(found[TOTAL][-1])
         if (received := received_at.get(str(row.get("suggestion_id")))) is not None:
             found[RECEIPT].append((received - known[-1]) * 1e3)
     return found

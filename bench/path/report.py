@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.path.figures import QUANTILES, TOTAL, Bar, Delays, quantiles
+from bench.path.figures import QUANTILES, QUIET, TOTAL, Bar, Delays, quantiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def draw(results: Sequence[RunResult], path: Path) -> None:
     whole.set_xlim(left=0)
     whole.grid(alpha=0.3)
     whole.legend(loc="lower right")
-    steps = [name for name in results[0].delays_ms if name != TOTAL]
+    steps = [name for name in results[0].delays_ms if name not in (TOTAL, QUIET)]
     thickness = 0.8 / len(results)
     for number, result in enumerate(results):
         figures = [quantiles(result.delays_ms[name]) for name in steps]

@@ -22,7 +22,7 @@ import yaml
 
 from deployments.telemetry import embedded
 from deployments.telemetry.embedded_place import locate
-from serve_app.local_ray import MARK, LocalRay, end_processes, free_port, wait_until
+from serve_app.local_ray import MARK, LocalRay, end_processes, is_free, wait_until
 from serve_app.settings import ROOT, Environment
 
 READY_TIMEOUT_S: Final = 200.0
@@ -129,6 +129,11 @@ def environment(state_dir: Path, port: int, admin_secret: str, database_url: str
     }
 
 
+def steady_port() -> int:
+    """A free port that stays free: below those that the system gives to outgoing connections (from 32768 on)."""
+    return next(port for port in iter(lambda: 20_000 + secrets.randbelow(12_000), None) if is_free(port))
+
+
 def configuration(plan: ServicePlan) -> dict[str, Any]:
     """The plan's configuration with its changes made."""
     config: dict[str, Any] = yaml.safe_load(plan.config_path.read_text())
@@ -166,7 +171,7 @@ def uninterrupted() -> Iterator[None]:
 def _launched(
     plan: ServicePlan, state_dir: Path, database_url: str, say: Callable[[str], None]
 ) -> Iterator[OwnService]:
-    port, secret, log_path = free_port(), secrets.token_urlsafe(32), state_dir / "launcher.log"
+    port, secret, log_path = steady_port(), secrets.token_urlsafe(32), state_dir / "launcher.log"
     config_path = state_dir / "serve_config.yaml"
     config_path.write_text(yaml.safe_dump(configuration(plan), sort_keys=False))
     command = [*plan.launcher, "--config", str(config_path), *(["--lean"] if plan.lean else [])]
@@ -195,8 +200,9 @@ def _launched(
 def _wait_until_ready(launcher: subprocess.Popen[bytes], log_path: Path) -> None:
     wait_until(lambda: launcher.poll() is not None or READY_LINE in log_path.read_text(), READY_TIMEOUT_S)
     if launcher.poll() is not None or READY_LINE not in log_path.read_text():
-        last = "\n".join(log_path.read_text().splitlines()[-LOG_LINES:])
-        raise BenchFailed(f"the service did not start:\n{last}")
+        logs = (log_path, log_path.with_name("service.log"))
+        last = [line for log in logs if log.exists() for line in log.read_text().splitlines()[-LOG_LINES:]]
+        raise BenchFailed("\n".join(["the service did not start:", *last]))
 
 
 def _stop(launcher: subprocess.Popen[bytes], ray: LocalRay) -> None:

@@ -83,7 +83,7 @@ class SpeechToText:
             "provider": self._plan.provider.name,
             "model": self._plan.model,
             "simulated": self._plan.provider.simulated,
-            "status": "degradado" if self._failures_in_a_row else "ok",
+            "degraded": bool(self._failures_in_a_row),
             "requests": self._requests,
             "failures": self._failures,
             "failures_in_a_row": self._failures_in_a_row,

@@ -162,14 +162,16 @@ class Telemetry:
         return session_state(await store.session_rows(session_id), waiting)
 
     async def health(self) -> dict[str, Any]:
-        """`store`, `database_up`, `outbox_rows`, `outbox_oldest_s`, `outbox_mb`, `rows_set_aside` (in the outbox),
-        `rows_written`, `rows_refused` (by this replica)."""
+        """`degraded`, `store`, `database_up`, `outbox_rows`, `outbox_oldest_s`, `outbox_mb`, `rows_set_aside` (in the
+        outbox), `rows_written`, `rows_refused` (by this replica)."""
         outbox, store, shipper = await self._parts()
         stats = await outbox.stats()
         age_s = 0.0 if stats.oldest_us is None else max(0.0, time.time() - stats.oldest_us / 1e6)
+        database_up = await self._database_up(store)
         return {
+            "degraded": not database_up,
             "store": self._settings.store,
-            "database_up": await self._database_up(store),
+            "database_up": database_up,
             "outbox_rows": stats.waiting,
             "outbox_oldest_s": round(age_s, 3),
             "outbox_mb": round(stats.used_bytes / 1e6, 3),

@@ -135,10 +135,10 @@ async def test_health_turns_degraded_on_failure_and_recovers_with_the_next_words
     speech_to_text = stage(ScriptedProvider(SttRefused("401"), spoken()))
     await speech_to_text.transcribe(request())
     health = await speech_to_text.health()
-    assert (health["status"], health["last_status"], health["failures_in_a_row"]) == ("degradado", "recusado", 1)
+    assert (health["degraded"], health["last_status"], health["failures_in_a_row"]) == (True, "recusado", 1)
     await speech_to_text.transcribe(request())
     health = await speech_to_text.health()
-    assert (health["status"], health["requests"], health["failures"]) == ("ok", 2, 1)
+    assert (health["degraded"], health["requests"], health["failures"]) == (False, 2, 1)
 
 
 async def test_outcomes_cost_and_audio_sent_are_counted() -> None:
