@@ -22,12 +22,11 @@ from typing import IO, Final
 import psutil
 
 MARK: Final = "BALTO_RAY_OF"
-"""Every process of our Ray carries this variable, whose value is the state directory: that is how we know our own."""
+"""Every process of our Ray is started with this variable, whose value is the state directory."""
 START_TIMEOUT_S: Final = 60
 DEPLOY_TIMEOUT_S: Final = 90
 GRACEFUL_STOP_S: Final = 9.0
 _DRAIN_S: Final = "1"
-_HAPROXY_PORTS: Final = {"RAY_SERVE_HAPROXY_METRICS_PORT": 9101, "RAY_SERVE_HAPROXY_STATS_PORT": 8404}
 DASHBOARD_PORT: Final = 8265
 _PORTS_EACH: Final = 64
 _PORT_WINDOWS: Final[range] = range(20_000, 32_000, _PORTS_EACH)
@@ -82,7 +81,7 @@ class LocalRay:
         address = f"127.0.0.1:{free_port()}"
         (self.state_dir / "ray_address").write_text(address)
         with self.log_path.open("w") as log:
-            self._run(self._start_command(address), env, log, START_TIMEOUT_S, "Ray did not start")
+            self._run(self._start_command(address), env, log, START_TIMEOUT_S, "Ray did not start", first=True)
             deploy = [_script("serve"), "run", "--address", address, "--non-blocking", str(config_path)]
             self._run(deploy, env, log, DEPLOY_TIMEOUT_S, "the application was refused")
 
@@ -101,7 +100,8 @@ class LocalRay:
                     check=False,
                 )
         end_processes(self.processes())
-        (self.state_dir / "ray_address").unlink(missing_ok=True)
+        for path in (self.state_dir / "ray_address", self._session_path):
+            path.unlink(missing_ok=True)
         shutil.rmtree(self.temp_dir, ignore_errors=True)
 
     def refusal(self) -> str | None:
@@ -119,13 +119,33 @@ class LocalRay:
         return any(_name(process) == "gcs_server" for process in self.processes())
 
     def processes(self) -> list[psutil.Process]:
-        """Every process of this Ray."""
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):
-                if process.pid != os.getpid() and process.environ().get(MARK) == str(self.state_dir):
-                    found.append(process)
-        return found
+        """Every process of this Ray: those that carry our mark, and those of the session that `ray start` opened.
+
+        Ray's agents overwrite their environment with a title, so the mark alone would miss them.
+        """
+        session = self._session()
+        return [process for process in psutil.process_iter() if self._is_ours(process, session)]
+
+    def _is_ours(self, process: psutil.Process, session: int | None) -> bool:
+        if process.pid == os.getpid():
+            return False
+        try:
+            marked = process.environ().get(MARK) == str(self.state_dir)
+            return marked or (os.getsid(process.pid) == session and "ray" in " ".join(process.cmdline()))
+        except (psutil.Error, OSError):  # ended meanwhile, or somebody else's
+            return False
+
+    def _session(self) -> int | None:
+        """Session id of our latest `ray start`, if that was since this machine booted."""
+        try:
+            boot, session = self._session_path.read_text().split()
+        except (OSError, ValueError):
+            return None
+        return int(session) if boot == _boot_id() else None
+
+    @property
+    def _session_path(self) -> Path:
+        return self.state_dir / "ray_session"
 
     def _address(self) -> str | None:
         path = self.state_dir / "ray_address"
@@ -158,8 +178,6 @@ class LocalRay:
 
     def _environment(self, settings_env: dict[str, str]) -> dict[str, str]:
         run_dir = self.temp_dir / "h"
-        first = self._replica_ports()
-        ports = {name: str(port if is_free(port) else free_port()) for name, port in _HAPROXY_PORTS.items()}
         return {
             **os.environ,
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
@@ -171,11 +189,7 @@ class LocalRay:
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(run_dir / "server-state"),
-            **ports,
-            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + _PORTS_EACH // 2 - 1),
-            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(first + _PORTS_EACH // 2),
-            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(first + _PORTS_EACH - 1),
+            **_ports_of_serve(self._first_port()),
             "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_AUTH_MODE": "token",
@@ -189,36 +203,66 @@ class LocalRay:
             MARK: str(self.state_dir),
         }
 
-    def _replica_ports(self) -> int:
-        """The first of `_PORTS_EACH` ports for our replicas, none of them in use.
-
-        Replicas listen with SO_REUSEPORT, so those of two services on one machine would share a port without a word,
-        and each other's requests.
-        """
+    def _first_port(self) -> int:
+        """The first of `_PORTS_EACH` ports for Serve's listeners, none of them in use."""
         wanted = int(hashlib.sha256(str(self.state_dir).encode()).hexdigest(), 16) % len(_PORT_WINDOWS)
         for first in [*_PORT_WINDOWS[wanted:], *_PORT_WINDOWS[:wanted]]:
             if all(is_free(port) for port in range(first, first + _PORTS_EACH)):
                 return int(first)
         raise RayFailed(f"no {_PORTS_EACH} neighbouring ports are free from {_PORT_WINDOWS[0]} on")
 
-    def _run(self, command: list[str], env: dict[str, str], log: IO[str], timeout_s: float, failed: str) -> None:
+    def _run(
+        self,
+        command: list[str],
+        env: dict[str, str],
+        log: IO[str],
+        timeout_s: float,
+        failed: str,
+        *,
+        first: bool = False,
+    ) -> None:
+        """Run to its end; what the `first` command leaves running is known by the session that it opens."""
+        running = subprocess.Popen(
+            command,
+            env=env,
+            cwd=Path(__file__).resolve().parents[1],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+        if first:
+            self._session_path.write_text(f"{_boot_id()} {running.pid}")
         try:
-            done = subprocess.run(
-                command,
-                env=env,
-                cwd=Path(__file__).resolve().parents[1],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is ours to handle
-                timeout=timeout_s,
-                check=False,
-            )
+            code = running.wait(timeout_s)
         except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
             raise RayFailed(f"{failed} within {timeout_s:.0f} s; see {self.log_path}") from None
-        if done.returncode != 0:
+        if code != 0:
             lines = [line for line in self.log_path.read_text(errors="replace").splitlines() if line.strip()]
             raise RayFailed(f"{failed}: {lines[-1] if lines else 'it said nothing'} (more in {self.log_path})")
+
+
+def _ports_of_serve(first: int) -> dict[str, str]:
+    """Every port that Serve would otherwise take by number, from `first` on.
+
+    Replicas and the proxy that HAProxy falls back to listen with SO_REUSEPORT: those of two services on one machine
+    would share a port without a word, and answer each other's requests.
+    """
+    return {
+        name: str(first + offset)
+        for name, offset in {
+            "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": 0,
+            "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": 29,
+            "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": 30,
+            "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": 59,
+            "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": 60,
+            "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": 61,
+            "RAY_SERVE_HAPROXY_STATS_PORT": 62,
+            "RAY_SERVE_HAPROXY_METRICS_PORT": 63,
+        }.items()
+    }
 
 
 def end_processes(processes: list[psutil.Process], patience_s: float = 2.0) -> None:
@@ -256,6 +300,14 @@ def wait_until(happened: Callable[[], object], timeout_s: float, every_s: float 
             return True
         time.sleep(every_s)
     return False
+
+
+def _boot_id() -> str:
+    """Changes with every boot; empty where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _make_token(path: Path) -> None:

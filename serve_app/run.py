@@ -157,9 +157,10 @@ class Service:
             print(f"balto: {exc}", file=sys.stderr, flush=True)
 
     def _answers(self) -> bool:
-        """True when every part of the service is there."""
+        """True when every part of the service is there, and it is ours: only ours shows details to our secret."""
         try:
-            return bool(self._call("GET", "/saude", timeout_s=3.0)["estado"] == "ok")
+            health = self._call("GET", "/saude", timeout_s=3.0)
+            return bool(health["estado"] == "ok" and "porta" in health)
         except (OSError, ValueError, KeyError):
             return False
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench.path import providers
 from bench.path.service import BenchFailed, ServicePlan, own_service
+from serve_app.local_ray import LocalRay
 
 STANDS_READY = """
 import signal, sys, time
@@ -30,6 +31,17 @@ def temporary(monkeypatch):
         Path(name).chmod(0o711)
         monkeypatch.setattr("tempfile.tempdir", name)
         yield Path(name)
+
+
+LEAVES_RAY_BEHIND = """
+import os, signal, subprocess, sys, time
+state_dir = os.path.dirname(sys.argv[2])
+agent = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'], env={})"
+subprocess.Popen([sys.executable, "-c", agent], env={**os.environ, "BALTO_RAY_OF": state_dir}, start_new_session=True)
+time.sleep(0.5)
+print("balto: ready after 0 s", flush=True)
+time.sleep(60)
+"""
 
 
 def launcher(tmp_path, code):
@@ -58,6 +70,15 @@ def test_a_block_that_fails_leaves_nothing_either(temporary):
     assert opened.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None) is False
     assert gone(processes)
     assert [path.name for path in temporary.iterdir() if path.is_dir()] == []
+
+
+def test_what_a_launcher_leaves_of_its_ray_is_ended_marked_or_not(temporary):
+    with own_service(launcher(temporary, LEAVES_RAY_BEHIND)) as service:
+        marked = LocalRay(service.state_dir).processes()
+        unmarked = [child for process in marked for child in process.children()]
+        assert len(marked) == len(unmarked) == 1
+        assert {*marked, *unmarked} <= set(service.processes())
+    assert gone([*marked, *unmarked])
 
 
 def test_a_service_that_does_not_start_is_told_with_its_own_words(temporary):

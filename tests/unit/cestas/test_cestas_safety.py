@@ -29,7 +29,7 @@ def _passes(suggestion: str, lexicon: Lexicon, catalogue: Catalogue, text: str =
         "Amoxicilina 500 mg",
         "Clonazepam gotas",
         "Losartana 50 mg",
-        "Omeprazol 20 mg",
+        "Omeprazol 40 mg",
         "Tandrilax",
         "Prednisona",
         "Tobradex colírio",

@@ -8,7 +8,17 @@ import sys
 
 import psutil
 
-from serve_app.local_ray import MARK, LocalRay, end_processes, free_port, is_free, wait_until, write_secret
+from serve_app.local_ray import (
+    MARK,
+    LocalRay,
+    _boot_id,
+    _ports_of_serve,
+    end_processes,
+    free_port,
+    is_free,
+    wait_until,
+    write_secret,
+)
 
 
 def test_a_port_that_somebody_listens_on_is_not_free():
@@ -18,15 +28,21 @@ def test_a_port_that_somebody_listens_on_is_not_free():
     assert is_free(free_port())
 
 
-def test_replicas_get_ports_of_which_none_is_in_use(tmp_path):
+def test_serve_gets_ports_of_which_none_is_in_use(tmp_path):
     ray = LocalRay(tmp_path)
-    first = ray._replica_ports()
+    first = ray._first_port()
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # as a replica of another service would
         taken.bind(("0.0.0.0", first + 1))
         taken.listen()
-        elsewhere = ray._replica_ports()
+        elsewhere = ray._first_port()
     assert elsewhere != first
+
+
+def test_no_port_of_serve_is_shared_by_two_services(tmp_path):
+    one, two = (_ports_of_serve(LocalRay(tmp_path / name)._first_port()) for name in ("one", "two"))
+    assert len(one) == 8
+    assert len(set(one.values()) | set(two.values())) == 16
 
 
 def test_two_state_directories_have_nothing_in_common(tmp_path):
@@ -59,6 +75,28 @@ def test_only_processes_that_carry_our_mark_are_ours_and_they_end(tmp_path):
         other.kill()
         ours.wait()
         other.wait()
+
+
+def test_a_process_without_our_mark_is_ours_by_the_session_that_it_was_started_in(tmp_path):
+    ray = LocalRay(tmp_path)
+    agent = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", "ray::Agent"], start_new_session=True
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)", "ray::Agent"], start_new_session=True
+    )
+    try:
+        ray._session_path.write_text(f"{_boot_id()} {agent.pid}")
+        assert wait_until(ray.processes, 5, every_s=0.01)
+        assert [process.pid for process in ray.processes()] == [agent.pid]
+        ray._session_path.write_text(f"another-boot {agent.pid}")
+        assert ray.processes() == []
+        ray._session_path.write_text("garbage")
+        assert ray.processes() == []
+    finally:
+        for process in (agent, other):
+            process.kill()
+            process.wait()
 
 
 def test_why_serve_refused_the_application_is_read_from_its_log(tmp_path, monkeypatch):
