@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.recommender.port import Advice, AdviceRequest
@@ -43,6 +43,8 @@ async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s:
         except asyncio.TimeoutError:
             response.cancel()
             raise StageTimeout(method) from None
+        except RayTaskError as exc:  # without the throughput flags the stage's own exception arrives wrapped
+            raise exc.cause from None
         except RayError as exc:
             if last_try:
                 raise StageUnavailable(type(exc).__name__) from None
