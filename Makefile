@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-nodeps.txt
 
-.PHONY: setup run demo test test-unit lint format bench-path clean help
+.PHONY: setup run demo test test-unit lint format bench-path bench-footprint bench-hearing evaluate clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -44,6 +44,18 @@ format: setup   ## let ruff put the code in order
 
 bench-path: setup  ## end of utterance → suggestion at 20 counters, simulated providers, cleaning off and on
 	@$(BIN)/python -m bench.path $(ARGS)
+
+bench-footprint: setup  ## memory of the whole idle service, process by process
+	@$(BIN)/python -m bench.footprint $(ARGS)
+
+bench-hearing: setup  ## segmenting against truth, beside webrtcvad, Silero and the previous generation (needs espeak-ng)
+	@command -v espeak-ng >/dev/null || apt-get install -y -qq espeak-ng || \
+		{ echo "balto: espeak-ng is needed (Debian: apt-get install espeak-ng)" >&2; exit 1; }
+	@$(BIN)/python -m bench.hearing $(ARGS)
+
+evaluate: setup ## how well the rules understand: the held-out set and the development sets
+	@for set in bench/labels/heldout.jsonl bench/labels/dev_blind.jsonl cestas/data/labels/dev.jsonl; do \
+		echo "== $$set"; $(BIN)/python -m cestas.evaluate $$set $(ARGS); done
 
 clean:          ## remove the environment and caches (not the state directory)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -71,6 +71,11 @@ class StageHandles:
         report: VoiceReport = await ask(self._voice, "examine", request, timeout_s=request.budget_s)
         return report
 
+    async def clean(self, request: VoiceRequest) -> float | None:
+        """See Stages."""
+        gain_db: float | None = await ask(self._voice, "clean", request, timeout_s=request.budget_s)
+        return gain_db
+
     async def transcribe(self, request: TranscriptionRequest) -> Transcription:
         """See Stages."""
         heard: Transcription = await ask(self._speech_to_text, "transcribe", request, timeout_s=request.budget_s)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 from uuid import UUID, uuid5
 
@@ -51,7 +52,7 @@ class SessionParts:
     host: HostSampler
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Course:
     """What one utterance takes along: its row, when it must be done (monotonic seconds), its span in the stream."""
 
@@ -61,6 +62,8 @@ class Course:
     end_s: float
     utterance: Utterance | None
     """None: the words were typed."""
+    cleaning: asyncio.Task[float | None] | None = None
+    """Cleaning for the record alone, beside the utterance's way; ended by whoever ends the course."""
 
     @property
     def left_s(self) -> float:
@@ -95,7 +98,7 @@ class Passage:
         report = await self._examine(course, utterance)
         if report is not None and report.discard is not None:
             return self._ended(draft, "prazo" if report.discard == "prazo" else "descartado")
-        cleaned = report.cleaned_pcm if report is not None and self._parts.settings.stt_audio == "limpo" else None
+        cleaned = report.cleaned_pcm if report is not None else None
         heard = await self._transcribe(course, cleaned or utterance.pcm)
         draft.transcription(heard, audio="limpo" if cleaned else "bruto")
         self._notice("stt", working=heard.status in ("ok", "vazio"))
@@ -123,6 +126,10 @@ class Passage:
         await self._tell(draft, advice, text)
         return self._ended(draft, outcome_of(advice))
 
+    async def completed(self, course: Course, row: Interaction) -> Interaction:
+        """`row` with what was measured beside the utterance's way."""
+        return row if course.cleaning is None else replace(row, denoise_gain_db=await course.cleaning)
+
     async def _examine(self, course: Course, utterance: Utterance) -> VoiceReport | None:
         """The voice stage's report; None when the stage is away: no utterance is lost for want of a measurement."""
         draft = course.draft
@@ -133,6 +140,7 @@ class Passage:
             utterance.background_pcm,
             utterance.gate.noise_floor_start_dbfs,
             course.left_s,
+            wants_cleaned=self._parts.settings.stt_audio == "limpo",
         )
         try:
             report = await self._parts.stages.examine(request)
@@ -141,7 +149,16 @@ class Passage:
             return None
         draft.mark("voice_ready_at", time.time())
         draft.voice(report)
+        if report.cleaning_due:
+            course.cleaning = asyncio.create_task(self._clean(replace(request, budget_s=course.left_s)))
         return report
+
+    async def _clean(self, request: VoiceRequest) -> float | None:
+        try:
+            return await self._parts.stages.clean(request)
+        except StageError as exc:
+            self._count_failure("voice", exc)
+            return None
 
     async def _transcribe(self, course: Course, pcm: bytes) -> Transcription:
         draft = course.draft

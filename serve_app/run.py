@@ -129,7 +129,8 @@ class Service:
             print(f"balto: ready after {time.monotonic() - begun:.0f} s", flush=True)
             yield
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave half of it behind
+            for more in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not leave half of it behind
+                signal.signal(more, signal.SIG_IGN)
             print("balto: stopping", flush=True)
             self.ray.stop()
             if self._owns_database:

@@ -167,6 +167,7 @@ class CounterSession:
             if before is not None:
                 await before.wait()
             row = heard if isinstance(heard, Interaction) else await self._passage.answer(course, heard)
+            row = await self._passage.completed(course, row)
         except asyncio.CancelledError:
             self._lost(course.draft, "encerramento")
             raise
@@ -177,6 +178,8 @@ class CounterSession:
             self._record(row)
         finally:
             answered.set()
+            if course.cleaning is not None:
+                course.cleaning.cancel()
 
     def _lost(self, draft: Draft, reason: str) -> None:
         self._parts.metrics.count("utterances_lost", reason=reason)

@@ -34,6 +34,9 @@ class Stages(Protocol):
     async def examine(self, request: VoiceRequest) -> VoiceReport:
         """Is this speech? Clean it, measure it."""
 
+    async def clean(self, request: VoiceRequest) -> float | None:
+        """Clean for the record alone: the change of the background's level in dB."""
+
     async def transcribe(self, request: TranscriptionRequest) -> Transcription:
         """What was said?"""
 

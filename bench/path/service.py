@@ -67,7 +67,7 @@ class OwnService:
 
     def processes(self) -> list[psutil.Process]:
         """All of it: Ray's, the launcher, PostgreSQL's."""
-        return [self.launcher, *_postgres(self.state_dir), *LocalRay(self.state_dir).processes()]
+        return [self.launcher, *_postgres(self.state_dir), *_with_children(LocalRay(self.state_dir).processes())]
 
     def http(self) -> httpx.Client:
         """A client of the REST surface with the administrator's token."""
@@ -214,7 +214,7 @@ def _stop(launcher: subprocess.Popen[bytes], ray: LocalRay) -> None:
         launcher.kill()
         launcher.wait()
     finally:
-        end_processes(ray.processes())
+        end_processes(_with_children(ray.processes()))
         shutil.rmtree(ray.temp_dir, ignore_errors=True)
 
 
@@ -226,6 +226,15 @@ def _postgres(state_dir: Path) -> list[psutil.Process]:
         return [postmaster, *postmaster.children(recursive=True)]
     except (OSError, psutil.Error):
         return []
+
+
+def _with_children(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """`processes` and theirs: the title that Ray's agents give themselves overwrites the mark that tells our own."""
+    found = {process.pid: process for process in processes}
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            found |= {child.pid: child for child in process.children(recursive=True)}
+    return list(found.values())
 
 
 def _answer(response: httpx.Response) -> Any:

@@ -61,7 +61,9 @@ class ElevenLabs:
             max_keepalive_connections=settings.max_connections,
             keepalive_expiry=settings.keepalive_s,
         )
-        self._http = httpx.AsyncClient(limits=limits, timeout=settings.timeout_s)
+        self._http = httpx.AsyncClient(
+            limits=limits, timeout=settings.timeout_s, event_hooks={"request": [_put_together]}
+        )
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         self._client = AsyncElevenLabs(base_url=settings.base_url, api_key=key, httpx_client=self._http)
 
@@ -138,3 +140,8 @@ def _retry_after_s(headers: dict[str, str]) -> float:
     """The `Retry-After` header in seconds; 0 when it is missing or a date."""
     value = {name.lower(): text for name, text in headers.items()}.get("retry-after", "")
     return float(value) if value.isdecimal() else 0.0
+
+
+async def _put_together(request: httpx.Request) -> None:
+    """Make a multipart body one piece before it is sent: in parts, httpx writes twice for every keyterm's field."""
+    await request.aread()

@@ -18,6 +18,8 @@ class VoiceRequest:
     background_pcm: bytes
     noise_floor_dbfs: float
     budget_s: float
+    wants_cleaned: bool = True
+    """Whether the cleaned audio is used. If not, nobody waits for cleaning: it is asked for apart, with `clean`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,5 @@ class VoiceReport:
     denoise_gain_db: float | None
     """Change of the background's level by cleaning in dB (negative: quieter); None when nothing was cleaned."""
     elapsed_ms: float
+    cleaning_due: bool = False
+    """The policy cleans this utterance, but its audio was not wanted: `clean` is still to be asked for."""

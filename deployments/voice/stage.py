@@ -52,6 +52,12 @@ class Voice:
         self._record(report)
         return report
 
+    async def clean(self, request: VoiceRequest) -> float | None:
+        """Clean an utterance for the record alone: the change of its background's level in dB, None where it is too
+        short to clean or its budget is spent."""
+        deadline = time.monotonic() + request.budget_s
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._gain_db, request, deadline)
+
     async def health(self) -> dict[str, Any]:
         """What `/saude` shows of this stage: `degraded` when it lets everything pass without meaning to."""
         return {
@@ -71,9 +77,8 @@ class Voice:
         samples = to_float(request.pcm)
         measures = measure(samples, request.noise_floor_dbfs)
         discard, confidence = self._judge(samples, measures, deadline)
-        cleaned = None
-        if discard is None and self._wants_cleaning(measures.snr_db):
-            cleaned = self._cleaned(samples, request.background_pcm)
+        due = discard is None and self._wants_cleaning(measures.snr_db)
+        cleaned = self._cleaned(samples, request.background_pcm) if due and request.wants_cleaned else None
         return VoiceReport(
             discard=discard,
             confidence=confidence,
@@ -82,7 +87,16 @@ class Voice:
             cleaned_pcm=None if cleaned is None else to_pcm(cleaned),
             denoise_gain_db=None if cleaned is None else noise_change_db(samples, cleaned),
             elapsed_ms=1000.0 * (time.perf_counter() - started),
+            cleaning_due=due and not request.wants_cleaned,
         )
+
+    def _gain_db(self, request: VoiceRequest, deadline: float) -> float | None:
+        if time.monotonic() >= deadline:
+            return None
+        samples = to_float(request.pcm)
+        cleaned = self._cleaned(samples, request.background_pcm)
+        self._count_cleaned()
+        return None if cleaned is None else noise_change_db(samples, cleaned)
 
     def _judge(
         self, samples: NDArray[np.float32], measures: Measures, deadline: float
@@ -110,11 +124,14 @@ class Voice:
         self._metrics.count("voice_utterances_total", outcome=outcome)
         self._metrics.observe_ms("voice_examine_ms", report.elapsed_ms)
         if report.cleaned_pcm is not None:
-            self._counts["limpo"] += 1
-            self._metrics.count("voice_cleaned_total")
+            self._count_cleaned()
         if self._degraded:
             self._counts["sem_confirmacao"] += 1
             self._metrics.count("voice_confirm_bypassed_total")
+
+    def _count_cleaned(self) -> None:
+        self._counts["limpo"] += 1
+        self._metrics.count("voice_cleaned_total")
 
 
 def _as_metrics(measures: Measures) -> VoiceMetrics:

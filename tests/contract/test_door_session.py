@@ -128,6 +128,47 @@ async def test_utterances_are_heard_at_the_same_time_and_answered_in_order():
     assert [row.text for row in at.records.interaction_rows] == ["primeira frase", "frase 2", "frase 3"]
 
 
+async def test_cleaning_for_the_record_alone_goes_beside_the_utterances_way():
+    may_clean = asyncio.Event()
+
+    async def slow_cleaning(_):
+        await may_clean.wait()
+        return -7.5
+
+    stages = ScriptedStages(voice=report(cleaning_due=True), gain_db=slow_cleaning)
+    async with open_door(stages) as at, at.counter(AUTH_4) as socket:
+        await stream(socket, speech_pcm())
+        await messages(socket, is_("recomendar"))
+        assert at.records.interaction_rows == []
+        may_clean.set()
+        await recorded(at, 1)
+    (row,) = at.records.interaction_rows
+    assert (row.denoise_gain_db, row.stt_audio) == (-7.5, "bruto")
+    assert stages.asked[0].wants_cleaned is False
+
+
+async def test_a_stage_that_cannot_clean_costs_a_figure_and_not_the_utterance():
+    stages = ScriptedStages(voice=report(cleaning_due=True), gain_db=StageUnavailable("dead"))
+    async with open_door(stages) as at, at.counter(AUTH_4) as socket:
+        await stream(socket, speech_pcm())
+        await messages(socket, is_("recomendar"))
+        await recorded(at, 1)
+    assert [(row.outcome, row.denoise_gain_db) for row in at.records.interaction_rows] == [("sugerido", None)]
+
+
+async def test_cleaned_audio_is_transcribed_where_that_is_wished():
+    stages = ScriptedStages(voice=report(cleaned_pcm=b"\x07\x00" * 8000, denoise_gain_db=-9.0))
+    settings = DoorSettings(session=SessionSettings(stt_audio="limpo"))
+    async with open_door(stages, settings=settings) as at, at.counter(AUTH_4) as socket:
+        await stream(socket, speech_pcm())
+        await messages(socket, is_("recomendar"))
+        await recorded(at, 1)
+    (row,) = at.records.interaction_rows
+    assert (row.stt_audio, row.denoise_gain_db) == ("limpo", -9.0)
+    assert stages.asked[0].wants_cleaned is True
+    assert stages.asked[1].pcm == b"\x07\x00" * 8000
+
+
 async def test_a_discarded_utterance_costs_nothing_further_and_is_recorded_with_its_reason():
     stages = ScriptedStages(voice=report(discard="sem_fala"))
     async with open_door(stages) as at, at.counter(AUTH_4) as socket:

@@ -85,12 +85,16 @@ class ScriptedStages:
     """Answers with what the test says; each answer may be a value, an exception or a coroutine function."""
 
     voice: Any = field(default_factory=report)
+    gain_db: Any = -6.0
     stt: Any = field(default_factory=heard)
     recommender: Any = field(default_factory=lambda: advice((SORO,)))
     asked: list[Any] = field(default_factory=list)
 
     async def examine(self, request: VoiceRequest) -> VoiceReport:
         return await self._answer(self.voice, request)
+
+    async def clean(self, request: VoiceRequest) -> float | None:
+        return await self._answer(self.gain_db, request)
 
     async def transcribe(self, request: TranscriptionRequest) -> Transcription:
         return await self._answer(self.stt, request)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,27 @@ async def test_in_a_loud_shop_the_utterance_is_cleaned_and_the_change_told():
     assert len(report.cleaned_pcm) == 2 * len(noisy)
     assert -25 < report.denoise_gain_db < -3
     assert health["counts"]["limpo"] == 1
+
+
+async def test_where_the_cleaned_audio_is_not_wanted_cleaning_is_due_and_asked_for_apart():
+    voice = Voice(VoiceSettings(denoise="on"), None, ScriptedConfirmer(1.0))
+    asked = replace(request(floor=-40.0), wants_cleaned=False)
+    try:
+        report = await voice.examine(asked)
+        gain_db = await voice.clean(asked)
+        late = await voice.clean(replace(asked, budget_s=0.0))
+    finally:
+        await voice.close()
+    assert (report.cleaning_due, report.cleaned_pcm, report.denoise_gain_db) == (True, None, None)
+    assert gain_db is not None
+    assert gain_db < 0
+    assert late is None
+
+
+async def test_a_discarded_utterance_is_never_due_for_cleaning():
+    asked = replace(request(), wants_cleaned=False)
+    report, _ = await examine(VoiceSettings(denoise="on"), asked, ScriptedConfirmer(0.0))
+    assert (report.discard, report.cleaning_due) == ("sem_fala", False)
 
 
 async def test_without_a_background_nothing_is_cleaned():
