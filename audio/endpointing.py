@@ -5,8 +5,8 @@ from __future__ import annotations
 from audio.frames import frames_of
 from audio.settings import SegmenterSettings
 
-LONG_AFTER_FRAMES = frames_of(4000)
-"""Speech so far from which an utterance counts as long: turns at a counter last one to four seconds."""
+LONG_AFTER_FRAMES = frames_of(2100)
+"""Speech so far from which an utterance counts as long: a greeting or a yes is over sooner, and often goes on."""
 NOISY_BELOW_DB = 20.0
 """Speech less than this above the noise floor loses the weak edges of its words to the noise, so pauses look longer."""
 
@@ -14,8 +14,9 @@ NOISY_BELOW_DB = 20.0
 class Endpointing:
     """Decides the hangover of each silence, once it has lasted `least_frames`.
 
-    An utterance that is long already is evidently a whole one: it may end early. One that stands little above the noise
-    is given more time, because its pauses look longer than they are. The settings say by how much.
+    An utterance that is long already is likely a whole one: it may end early; a short one is given time to go on. One
+    that stands little above the noise is given more, because its pauses look longer than they are. The settings say by
+    how much.
     """
 
     __slots__ = ("_early", "_late", "_usual", "least_frames")

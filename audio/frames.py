@@ -16,6 +16,7 @@ FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 FRAME_BYTES = FRAME_SAMPLES * BYTES_PER_SAMPLE
 
 FULL_SCALE = 32768.0
+_S16LE = np.dtype("<i2")
 SILENCE_DBFS = -96.0
 """The level given to digital silence: below one step of 16 bits, whose lowest level is -90.3 dBFS."""
 
@@ -36,7 +37,7 @@ def mean_squares(pcm: bytes) -> NDArray[np.float64]:
     Squares of int16 add up exactly in float64, so a frame's figure does not depend on the frames around it.
     """
     count = len(pcm) // FRAME_BYTES
-    samples = np.frombuffer(pcm, dtype="<i2", count=count * FRAME_SAMPLES).astype(np.float64).reshape(count, -1)
+    samples = np.frombuffer(pcm, _S16LE, count * FRAME_SAMPLES).astype(np.float64).reshape(count, FRAME_SAMPLES)
     squares: NDArray[np.float64] = np.vecdot(samples, samples)
     squares /= FRAME_SAMPLES
     return squares
@@ -68,25 +69,38 @@ def to_pcm(samples: NDArray[np.floating[Any]]) -> bytes:
 
 
 class FrameRing:
-    """The latest frames of a stream as one buffer of bytes, addressed by frame number."""
+    """The latest frames of a stream and their mean squares, addressed by frame number."""
 
-    __slots__ = ("_bytes", "_first")
+    __slots__ = ("_first", "_frames", "_squares")
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
+        self._frames: list[bytes] = []
+        self._squares: list[float] = []
         self._first = 0
 
-    def append(self, frames: bytes) -> None:
-        """Add whole frames at the end."""
-        self._bytes += frames
+    def __len__(self) -> int:
+        return len(self._frames)
 
-    def slice(self, start: int, end: int) -> bytes:
-        """The bytes of the frames `start` to `end` (exclusive); all of them must still be kept."""
-        first = self._first
-        return bytes(self._bytes[(start - first) * FRAME_BYTES : (end - first) * FRAME_BYTES])
+    def append(self, frames: list[bytes], squares: NDArray[np.float64]) -> None:
+        """Add whole frames at the end, with the `mean_squares` of each."""
+        self._frames += frames
+        self._squares += squares.tolist()
+
+    def pcm(self, start: int, end: int) -> bytes:
+        """The frames `start` to `end` (exclusive) in one piece; all of them must still be kept."""
+        return b"".join(self._frames[start - self._first : end - self._first])
+
+    def square(self, frame: int) -> float:
+        """The mean square of one frame that is still kept."""
+        return self._squares[frame - self._first]
+
+    def squares(self, start: int, end: int) -> NDArray[np.float64]:
+        """The mean squares of the frames `start` to `end` (exclusive); all of them must still be kept."""
+        return np.array(self._squares[start - self._first : end - self._first])
 
     def forget_before(self, frame: int) -> None:
         """Drop the frames before `frame`."""
-        if frame > self._first:
-            del self._bytes[: (frame - self._first) * FRAME_BYTES]
+        gone = frame - self._first
+        if gone > 0:
+            del self._frames[:gone], self._squares[:gone]
             self._first = frame

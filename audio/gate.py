@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
-from audio.frames import dbfs_of, mean_square_of
+from audio.frames import FRAME_SAMPLES, dbfs_of, mean_square_of
 from audio.settings import SegmenterSettings
 from audio.utterance import SAMPLE_RATE_HZ
 
@@ -19,6 +21,8 @@ LOW_QUANTILE = 0.05
 STEADY_SPREAD_DB = 6.0
 """P90 - P10 of the recent levels: stationary noise stays under it, running speech spreads over 15 dB and more."""
 _STEADY_RATIO = 10.0 ** (STEADY_SPREAD_DB / 10.0)
+RISING_DB = 2.5
+"""A frame so far above the floor is more than the shop: frames of a steady noise stray by about a decibel."""
 STEADY_REFUSED_SHARE = 0.9
 """Or: nearly all of it is loud enough and yet no speech to webrtcvad."""
 RISE_DB_PER_UPDATE = 1.0
@@ -47,8 +51,9 @@ class NoiseFloor:
     def __init__(self) -> None:
         self.dbfs = FLOOR_AT_START_DBFS
         self._squares = np.empty(2 * LONG_FRAMES)
-        self._refused = np.empty(2 * LONG_FRAMES, dtype=bool)
         self._filled = 0
+        self._refused = deque([0], maxlen=RECENT_FRAMES // UPDATE_FRAMES)
+        """Loud frames that were no speech, in each of the latest stretches of UPDATE_FRAMES; the newest at the end."""
         self.spread_db = 1.0
         """From the low quantile to the median of this noise, measured while it was steady."""
         self._settled = False
@@ -58,11 +63,11 @@ class NoiseFloor:
         """How many frames may be pushed before `settle` must be called."""
         return UPDATE_FRAMES - self._filled % UPDATE_FRAMES
 
-    def push(self, mean_squares: NDArray[np.float64], refused: list[bool] | None) -> None:
-        """Take frames, at most `until_update` of them: their mean squares, and which were loud and yet no speech."""
+    def push(self, mean_squares: NDArray[np.float64], refused: int) -> None:
+        """Take frames, at most `until_update` of them: their mean squares, and how many were loud and yet no speech."""
         end = self._filled + len(mean_squares)
         self._squares[self._filled : end] = mean_squares
-        self._refused[self._filled : end] = False if refused is None else refused
+        self._refused[-1] += refused
         self._filled = end
 
     def settle(self) -> bool:
@@ -70,12 +75,14 @@ class NoiseFloor:
         if self._filled % UPDATE_FRAMES:
             return False
         self._update()
+        self._refused.append(0)
         if self._filled == 2 * LONG_FRAMES:
             self._keep_last(LONG_FRAMES)
         return True
 
     def _update(self) -> None:
-        recent = np.sort(self._squares[max(0, self._filled - RECENT_FRAMES) : self._filled])
+        recent = self._latest(RECENT_FRAMES)
+        recent.sort()
         if len(recent) == RECENT_FRAMES and self._steady(recent):
             self._settled = True
             median = dbfs_of(float(recent[RECENT_FRAMES // 2]))
@@ -83,8 +90,10 @@ class NoiseFloor:
             self._move_to(median)
             self._keep_last(RECENT_FRAMES)
             return
-        window = np.sort(self._squares[max(0, self._filled - LONG_FRAMES) : self._filled])
-        low = dbfs_of(float(window[int(LOW_QUANTILE * len(window))])) + self.spread_db
+        window = self._latest(LONG_FRAMES)
+        rank = int(LOW_QUANTILE * len(window))
+        window.partition(rank)
+        low = dbfs_of(float(window[rank])) + self.spread_db
         highest = self.dbfs + RISE_DB_PER_UPDATE
         if not self._settled and self._filled <= RECENT_FRAMES:
             highest = FLOOR_AT_START_DBFS
@@ -94,8 +103,10 @@ class NoiseFloor:
         tenth = RECENT_FRAMES // 10
         if recent[-1 - tenth] <= _STEADY_RATIO * recent[tenth]:
             return True
-        refused = np.count_nonzero(self._refused[self._filled - RECENT_FRAMES : self._filled])
-        return bool(refused >= STEADY_REFUSED_SHARE * RECENT_FRAMES)
+        return sum(self._refused) >= STEADY_REFUSED_SHARE * RECENT_FRAMES
+
+    def _latest(self, frames: int) -> NDArray[np.float64]:
+        return self._squares[max(0, self._filled - frames) : self._filled].copy()
 
     def _move_to(self, dbfs: float) -> None:
         self.dbfs = min(FLOOR_MAX_DBFS, max(FLOOR_MIN_DBFS, dbfs))
@@ -103,7 +114,6 @@ class NoiseFloor:
     def _keep_last(self, frames: int) -> None:
         end = self._filled
         self._squares[:frames] = self._squares[end - frames : end].copy()
-        self._refused[:frames] = self._refused[end - frames : end].copy()
         self._filled = frames
 
 
@@ -136,15 +146,22 @@ class Gate:
         """How many frames may be judged by the threshold in force."""
         return self._floor.until_update
 
+    @property
+    def rising_square(self) -> float:
+        """The mean square from which a frame is louder than the shop, speech or not."""
+        return mean_square_of(self._floor.dbfs + RISING_DB)
+
     def judge(self, frames: list[bytes], mean_squares: NDArray[np.float64]) -> list[bool]:
         """Whether each of the next frames (30 ms of s16le; their mean squares) is speech; at most `run_length`."""
         loud: list[bool] = (mean_squares >= self._threshold_square).tolist()
         if True not in loud:
-            self._floor.push(mean_squares, None)
+            self._floor.push(mean_squares, 0)
             return loud
         is_speech = self._vad.is_speech
-        verdicts = [one and is_speech(frame, SAMPLE_RATE_HZ) for one, frame in zip(loud, frames, strict=True)]
-        self._floor.push(mean_squares, [one and not other for one, other in zip(loud, verdicts, strict=True)])
+        verdicts = [
+            one and is_speech(frame, SAMPLE_RATE_HZ, FRAME_SAMPLES) for one, frame in zip(loud, frames, strict=True)
+        ]
+        self._floor.push(mean_squares, loud.count(True) - verdicts.count(True))
         return verdicts
 
     def settle(self) -> None:

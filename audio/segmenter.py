@@ -20,6 +20,8 @@ GOES_ON_SPEECH_FRAMES = 2
 """Within an utterance two of three prolong it; a lone frame does not, or noise would keep it open."""
 PAUSE_FRAMES = 7
 """After a pause of 210 ms, longer than the closure of any plosive, speech must begin anew to go on."""
+WAIT_FRAMES = 4
+"""An end that is due waits at most 120 ms for what may be the soft beginning of more speech: three frames and one."""
 LATEST_FRAMES = frames_of(1000)
 """How much of the latest speech tells how far it stands above the noise."""
 CUT_SEARCH_FRAMES = frames_of(1200)
@@ -73,6 +75,7 @@ class Segmenter:
         self._pre_roll = frames_of(settings.pre_roll_ms)
         self._endpointing = Endpointing(settings)
         self._tail = min(frames_of(settings.tail_ms), self._endpointing.least_frames)
+        self._no_pause = min(PAUSE_FRAMES, self._endpointing.least_frames - 1)
         self._shortest = frames_of(settings.min_utterance_ms)
         self._cap = frames_of(settings.max_utterance_ms)
         self._gate = Gate(settings)
@@ -123,16 +126,16 @@ class Segmenter:
             self._rest = block
             return []
         self._rest = block[whole:]
-        block = block[:whole]
-        self._ring.append(block)
         frames, squares = cut_frames(block), mean_squares(block)
+        self._ring.append(frames, squares)
         ended: list[Utterance] = []
-        at = 0
+        at, gate = 0, self._gate
         while at < len(frames):
-            run = slice(at, at + self._gate.run_length)
-            self._walk(frames[run], self._gate.judge(frames[run], squares[run]), ended)
-            self._gate.settle()
-            at = run.stop
+            until = at + gate.run_length
+            run = frames[at:until]
+            self._walk(run, gate.judge(run, squares[at:until]), ended)
+            gate.settle()
+            at = until
         self._ring.forget_before(self._needed_from())
         return ended
 
@@ -161,46 +164,74 @@ class Segmenter:
                 self._background.extend(frames)
                 self._next += count
                 return
-        elif count > 1 and False not in verdicts and self._next + count - current.start < self._cap:  # in mid-word
+        elif count > 1 and False not in verdicts and self._in_mid_word(current, count):
             current.verdicts += b"\1" * count
             self._history = (self._history << count | (1 << count) - 1) & _ONSET_MASK
             self._next += count
             current.last_speech, current.hangover = self._next - 1, _UNDECIDED
             return
-        for frame, speech in zip(frames, verdicts, strict=True):
-            utterance = self._step(frame, speech)
-            if utterance is not None:
-                ended.append(utterance)
+        at = 0
+        while at < count:
+            if self._open is None:
+                at = self._await_onset(frames, verdicts, at)
+            else:
+                at = self._follow(self._open, frames, verdicts, at, ended)
 
-    def _step(self, frame: bytes, speech: bool) -> Utterance | None:
-        number = self._next
-        self._next = number + 1
-        self._history = history = (self._history << 1 | speech) & _ONSET_MASK
-        current = self._open
-        if current is None:
-            if speech:
-                self._begin_if_onset(number, history)
+    def _in_mid_word(self, current: _Open, count: int) -> bool:
+        """Whether `count` frames of speech, two or more, can only prolong the utterance: no pause to doubt, no cap."""
+        silent = self._next + 1 - current.last_speech
+        return silent <= self._no_pause and self._next + count - current.start < self._cap
+
+    def _await_onset(self, frames: list[bytes], verdicts: list[bool], begin: int) -> int:
+        """Go through the frames from `begin` on until an utterance begins; the index after the last one looked at."""
+        history, background = self._history, self._background
+        for at in range(begin, len(verdicts)):
+            speech = verdicts[at]
+            history = (history << 1 | speech) & _ONSET_MASK
+            if speech and history.bit_count() >= ONSET_SPEECH_FRAMES:
+                self._begin(self._next + at - begin, history)
+                break
+            if not history:
+                background.append(frames[at])
+        self._history = history
+        self._next += at + 1 - begin
+        return at + 1
+
+    def _follow(
+        self, current: _Open, frames: list[bytes], verdicts: list[bool], begin: int, ended: list[Utterance]
+    ) -> int:
+        """Go through the frames from `begin` on until the open utterance ends; the index after the last one seen."""
+        history, number, least = self._history, self._next, self._endpointing.least_frames
+        for at in range(begin, len(verdicts)):
+            speech = verdicts[at]
+            history = (history << 1 | speech) & _ONSET_MASK
+            current.verdicts.append(speech)
+            if speech and self._goes_on(number - current.last_speech, history):
+                current.last_speech, current.hangover = number, _UNDECIDED
             elif not history:
-                self._background.append(frame)
-            return None
-        current.verdicts.append(speech)
-        if speech and self._goes_on(number - current.last_speech, history):
-            current.last_speech, current.hangover = number, _UNDECIDED
-        elif not history:
-            self._background.append(frame)
-        silent = number - current.last_speech
-        if silent == self._endpointing.least_frames:
-            current.hangover = self._hangover_of(current)
-        if silent >= current.hangover and self._over(silent - current.hangover, history):
-            return self._close(current, "silence")
-        if number + 1 - current.start >= self._cap:
-            return self._cut(current)
-        return None
+                self._background.append(frames[at])
+            silent = number - current.last_speech
+            number += 1
+            if silent >= least and current.hangover == _UNDECIDED:
+                current.hangover = self._hangover_of(current)
+            over = silent >= current.hangover and self._over(silent - current.hangover, history, number - 1)
+            if over or number - current.start >= self._cap:
+                self._history, self._next = history, number
+                utterance = self._close(current, "silence") if over else self._cut(current)
+                if utterance is not None:
+                    ended.append(utterance)
+                return at + 1
+        self._history, self._next = history, number
+        return len(verdicts)
 
-    @staticmethod
-    def _over(late: int, history: int) -> bool:
-        """Whether the silence is to be believed now: what may be the first frames of more speech is waited for."""
-        return late >= ONSET_SPEECH_FRAMES - 1 or not history & _GOES_ON_MASK
+    def _over(self, late: int, history: int, number: int) -> bool:
+        """Whether the silence is to be believed now: what may be the first frames of more speech is waited for.
+
+        A level that rises counts too: a soft consonant is louder than the shop before webrtcvad takes it for speech.
+        """
+        if late >= WAIT_FRAMES:
+            return True
+        return not history & _GOES_ON_MASK and self._ring.square(number) < self._gate.rising_square
 
     @staticmethod
     def _goes_on(silent: int, history: int) -> bool:
@@ -210,13 +241,11 @@ class Segmenter:
 
     def _hangover_of(self, current: _Open) -> int:
         end = current.last_speech + 1
-        latest = mean_squares(self._ring.slice(max(current.start, end - LATEST_FRAMES), end))
+        latest = self._ring.squares(max(current.start, end - LATEST_FRAMES), end)
         snr_db = dbfs_of(float(latest.mean())) - self._gate.noise_floor_dbfs
         return self._endpointing.hangover_frames(end - current.first_speech, snr_db)
 
-    def _begin_if_onset(self, number: int, history: int) -> None:
-        if history.bit_count() < ONSET_SPEECH_FRAMES:
-            return
+    def _begin(self, number: int, history: int) -> None:
         first_speech = number - history.bit_length() + 1
         start = max(self._free_from, first_speech - self._pre_roll)
         self._open = _Open(start, first_speech, number, self._gate, continues=False)
@@ -243,7 +272,7 @@ class Segmenter:
         if not any(current.verdicts):
             return self._close(current, "silence")
         searched = min(CUT_SEARCH_FRAMES, self._cap // 2)
-        squares = mean_squares(self._ring.slice(self._next - searched, self._next))
+        squares = self._ring.squares(self._next - searched, self._next)
         smooth = np.convolve(squares, np.ones(CUT_SMOOTH_FRAMES), "valid")
         cut = self._next - searched + int(np.argmin(smooth)) + CUT_SMOOTH_FRAMES // 2
         following = _Open(cut, cut, max(cut, current.last_speech), self._gate, continues=True)
@@ -254,8 +283,8 @@ class Segmenter:
         return self._utterance(current, cut, "cap")
 
     def _utterance(self, current: _Open, end: int, reason: CutReason, rest: bytes = b"") -> Utterance:
-        pcm = self._ring.slice(current.start, end)
-        squares = mean_squares(pcm)
+        pcm = self._ring.pcm(current.start, end)
+        squares = self._ring.squares(current.start, end)
         gate = GateFigures(
             noise_floor_start_dbfs=current.floor_dbfs,
             noise_floor_end_dbfs=self._gate.noise_floor_dbfs,

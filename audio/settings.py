@@ -24,11 +24,11 @@ class SegmenterSettings(BaseModel):
     """An absolute floor of a frame's RMS in int16 units (`VAD_ENERGY_THRESHOLD`, `min_energy`); unset by default."""
     pre_roll_ms: int = Field(390, ge=0, le=2000)
     """Audio kept before the first frame of speech, so that no soft first consonant is lost."""
-    hangover_ms: int = Field(450, ge=100, le=5000)
+    hangover_ms: int = Field(480, ge=100, le=5000)
     """Silence after which an utterance is over."""
-    long_earlier_ms: int = Field(30, ge=0, le=2000)
-    """How much less silence ends an utterance of 4 s and more."""
-    noisy_later_ms: int = Field(60, ge=0, le=2000)
+    long_earlier_ms: int = Field(60, ge=0, le=2000)
+    """How much less silence ends an utterance of 2.1 s and more."""
+    noisy_later_ms: int = Field(30, ge=0, le=2000)
     """How much more silence ends an utterance that stands less than 20 dB above the noise floor."""
     tail_ms: int = Field(300, ge=0, le=5000)
     """Audio kept after the last frame of speech; never more than the hangover."""

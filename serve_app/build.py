@@ -3,6 +3,7 @@
 # No `from __future__ import annotations` here: Serve reads the builder's real annotation to validate `args`.
 import logging
 import os
+import sys
 from typing import Any, cast
 
 from ray import serve
@@ -18,6 +19,9 @@ from serve_app.metrics import RayMetrics
 from serve_app.settings import BaltoSettings, Environment, with_environment
 
 log = logging.getLogger("balto.build")
+
+THREAD_SWITCH_S = 0.001
+"""How long a thread that computes may keep Python's lock from the event loop: the default of 5 ms shows at every hop."""
 
 FAST_INGRESS_FLAGS = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
@@ -54,6 +58,7 @@ def _replica_of(stage: Any) -> type:
     class Replica(stage):  # type: ignore[misc]
         def __init__(self, *args: Any) -> None:
             _log_where_serve_logs()
+            sys.setswitchinterval(THREAD_SWITCH_S)
             super().__init__(*args)
 
         async def __del__(self) -> None:  # Serve awaits this

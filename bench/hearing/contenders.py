@@ -42,7 +42,7 @@ class Heard:
 Contender = Callable[[bytes], Heard]
 
 
-def _classic(flags: NDArray[np.bool_], hangover_ms: int, pre_roll_ms: int, onset: int) -> tuple[Segment, ...]:
+def classic(flags: NDArray[np.bool_], hangover_ms: int, pre_roll_ms: int, onset: int) -> tuple[Segment, ...]:
     """Textbook endpointing: `onset` frames in a row begin, `hangover_ms` of none end, all of the hangover is sent."""
     hangover, pre_roll = hangover_ms // 30, pre_roll_ms // 30
     found, start, run, last = [], -1, 0, 0
@@ -69,7 +69,7 @@ def webrtc_alone(mode: int) -> Contender:
     def hear(pcm: bytes) -> Heard:
         began, vad = time.process_time(), webrtcvad.Vad(mode)
         flags = np.array([vad.is_speech(frame, 16_000) for frame in cut_frames(pcm)])
-        return Heard(flags, _classic(flags, 600, 390, 3), time.process_time() - began)
+        return Heard(flags, classic(flags, 600, 390, 3), time.process_time() - began)
 
     return hear
 
@@ -85,7 +85,7 @@ def previous_generation(pcm: bytes) -> Heard:
         if not voiced:
             floor += 0.05 * (rms - floor)
         flags.append(rms > threshold and (voiced or rms > 1.5 * threshold))
-    return Heard(np.array(flags), _classic(np.array(flags), 900, 600, 1), time.process_time() - began)
+    return Heard(np.array(flags), classic(np.array(flags), 900, 600, 1), time.process_time() - began)
 
 
 def silero_alone(model: Silero) -> Contender:
@@ -100,7 +100,7 @@ def silero_alone(model: Silero) -> Contender:
         probabilities = model.probabilities(np.ascontiguousarray(views[::STEP_SAMPLES][:steps]))
         middles = (np.arange(len(pcm) // FRAME_BYTES) * FRAME_SAMPLES + FRAME_SAMPLES // 2) // STEP_SAMPLES
         flags = probabilities[np.minimum(middles, steps - 1)] >= 0.5
-        return Heard(flags, _classic(flags, 600, 390, 3), time.process_time() - began)
+        return Heard(flags, classic(flags, 600, 390, 3), time.process_time() - began)
 
     return hear
 

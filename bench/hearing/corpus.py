@@ -132,8 +132,8 @@ def _utterance(part: Part, rng: Generator, voice: str) -> Signal:
     return np.concatenate(pieces)
 
 
-def _place(name: str, pieces: Sequence[Signal], gaps_s: Sequence[float]) -> Scene:
-    """The pieces with a gap before each, and one behind the last."""
+def place(name: str, pieces: Sequence[Signal], gaps_s: Sequence[float]) -> Scene:
+    """A scene of the pieces (16 kHz, full scale 1.0) with a gap before each, and 2.5 s behind the last."""
     parts, spoken, at = [], [], 0
     for piece, gap_s in zip(pieces, gaps_s, strict=False):
         gap = np.zeros(int(gap_s * RATE))
@@ -169,20 +169,27 @@ def conversation(part: Part, seed: int, utterances: int = 60) -> Scene:
     rng = np.random.default_rng(part.seed + seed)
     pieces = [_utterance(part, rng, str(rng.choice(part.voices))) for _ in range(utterances)]
     gaps = [2.5] + [float(rng.choice([rng.uniform(0.7, 1), rng.uniform(1, 2), rng.uniform(1.5, 4)])) for _ in pieces]
-    return _place("conversation", pieces, gaps)
+    return place("conversation", pieces, gaps)
 
 
 def dense(part: Part, seed: int, utterances: int = 30) -> Scene:
     """Dialogue without rest, more than four fifths of it speech."""
     rng = np.random.default_rng(part.seed + seed + 50)
     pieces = [_utterance(part, rng, part.voices[turn % len(part.voices)]) for turn in range(utterances)]
-    return _place("dense", pieces, [2.5] + [float(rng.uniform(0.15, 0.5)) for _ in pieces])
+    return place("dense", pieces, [2.5] + [float(rng.uniform(0.15, 0.5)) for _ in pieces])
 
 
 def steady_noise(part: Part, name: str, seed: int, samples: int, snr_db: float) -> Signal:
     """A stationary noise `snr_db` below the speech."""
-    rng = np.random.default_rng(part.seed + seed + 100 + list(STEADY).index(name))
-    return at_level(STEADY[name](rng, samples), SPEECH_DBFS - snr_db)
+    return _unlevelled(name, part.seed + seed + 100 + list(STEADY).index(name), samples) * 10 ** (
+        (SPEECH_DBFS - snr_db) / 20
+    )
+
+
+@functools.lru_cache(maxsize=len(STEADY))
+def _unlevelled(name: str, seed: int, samples: int) -> Signal:
+    """The same noise serves every SNR of a scene; at 0 dBFS."""
+    return at_level(STEADY[name](np.random.default_rng(seed), samples), 0.0)
 
 
 def babble(part: Part, seed: int, samples: int, snr_db: float) -> Signal:

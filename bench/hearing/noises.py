@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from scipy.signal import butter, fftconvolve, sosfilt
 
 RATE = 16_000
@@ -21,9 +22,10 @@ def at_level(signal: Signal, dbfs: float) -> Signal:
 
 def _shaped(rng: Generator, samples: int, exponent: float, corner_hz: float = 20.0) -> Signal:
     """Noise whose power falls with f^-exponent above the corner."""
-    spectrum = np.fft.rfft(rng.normal(size=samples))
-    frequencies = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), corner_hz)
-    return np.asarray(np.fft.irfft(spectrum * frequencies ** (-exponent / 2), samples))
+    length = next_fast_len(samples, real=True)  # a length with a large prime factor takes twenty times as long
+    spectrum = np.fft.rfft(rng.normal(size=length))
+    frequencies = np.maximum(np.fft.rfftfreq(length, 1 / RATE), corner_hz)
+    return np.asarray(np.fft.irfft(spectrum * frequencies ** (-exponent / 2), length)[:samples])
 
 
 def _t(samples: int) -> Signal:

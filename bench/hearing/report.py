@@ -16,7 +16,7 @@ import numpy as np
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings
 from audio.silero import Silero
-from bench.hearing import corpus
+from bench.hearing import corpus, recordings
 from bench.hearing.contenders import Contender, ours, previous_generation, silero_alone, webrtc_alone
 from bench.hearing.corpus import SPEECH_DBFS, Part, Scene, to_pcm
 from bench.hearing.noises import EVENTS, RATE, STEADY, at_level
@@ -49,7 +49,7 @@ def run(part: Part, *, quick: bool, seeds: int, progress: Callable[[str], None])
         for snr in snrs:
             name = f"{title}, {'clean' if snr is None else f'{snr:g} dB'}"
             progress(name)
-            tables[name] = _compare(chains, partial(_steady, part, snr), group)
+            tables[name] = _compare(chains, partial(steady, part, snr), group)
     progress("babble")
     tables["babble, 10 dB"] = _compare(
         chains, lambda s: [s.over(corpus.babble(part, 0, len(s.clean), 10.0))], scenes[:1]
@@ -67,7 +67,21 @@ def run(part: Part, *, quick: bool, seeds: int, progress: Callable[[str], None])
     return tables
 
 
-def _steady(part: Part, snr: float | None, scene: Scene) -> Iterable[bytes]:
+def run_recordings(folder: Path, *, quick: bool, progress: Callable[[str], None]) -> dict[str, Table]:
+    """The same figures over recordings of a counter: a table for each and their mean; raises RecordingInvalid."""
+    chains, tables = contenders(quick), {}
+    scores: dict[str, list[Score]] = {name: [] for name in chains}
+    for scene, pcm in recordings.load(folder):
+        progress(scene.name)
+        found = {name: score(scene, chain(pcm)) for name, chain in chains.items()}
+        tables[scene.name] = {name: asdict(one) for name, one in found.items()}
+        for name, one in found.items():
+            scores[name].append(one)
+    return {"all recordings, mean": {name: asdict(mean(every)) for name, every in scores.items()}, **tables}
+
+
+def steady(part: Part, snr: float | None, scene: Scene) -> Iterable[bytes]:
+    """The scene over each stationary noise at `snr` dB; alone, as a microphone gives it, where that is None."""
     if snr is None:
         return [_at(scene, SPEECH_DBFS)]
     count = len(scene.clean)
@@ -103,12 +117,12 @@ def _events(chains: dict[str, Contender], part: Part, minutes: int) -> Table:
 
 
 def _cost(scene: Scene) -> dict[str, float]:
-    """CPU of the segmenter at 250 ms chunks: while people talk (20 dB) and while nobody does, best of five."""
+    """CPU of the segmenter at 250 ms chunks: while people talk (20 dB) and while nobody does, best of thirty."""
     talk = to_pcm(scene.clean + at_level(np.random.default_rng(1).normal(size=len(scene.clean)), SPEECH_DBFS - 20))
     idle = to_pcm(at_level(np.random.default_rng(2).normal(size=60 * RATE), SPEECH_DBFS - 20))
     figures = {}
     for name, pcm in (("talk", talk), ("idle", idle)):
-        best = min(_cpu_s(pcm) for _ in range(5))
+        best = min(_cpu_s(pcm) for _ in range(30))
         figures[f"{name}_us_per_250ms"] = 1e6 * best / (len(pcm) / 8000)
         figures[f"{name}_streams_per_core"] = len(pcm) / (2 * RATE) / best
     return figures
@@ -145,11 +159,11 @@ def _cell(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.0f}"
 
 
-def write(folder: Path, part: Part, tables: dict[str, Table]) -> None:
+def write(folder: Path, source: str, tables: dict[str, Table]) -> None:
     """`report.json`, `report.md`, and `f1.png` where matplotlib is installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(json.dumps({"part": part.name, "tables": tables}, indent=1))
-    (folder / "report.md").write_text(f"# Hearing, {part.name} part\n\n{as_text(tables)}")
+    (folder / "report.json").write_text(json.dumps({"source": source, "tables": tables}, indent=1))
+    (folder / "report.md").write_text(f"# Hearing, {source}\n\n{as_text(tables)}")
     if importlib.util.find_spec("matplotlib") is None:
         print("matplotlib is not installed: no plot", file=sys.stderr)
         return
@@ -159,11 +173,11 @@ def write(folder: Path, part: Part, tables: dict[str, Table]) -> None:
 def _plot(path: Path, tables: dict[str, Table]) -> None:
     import matplotlib.pyplot as plt
 
-    titles = [title for title in tables if title.startswith("conversation")]
+    titles = [title for title in tables if title.startswith("conversation")] or list(tables)
     figure, axes = plt.subplots(figsize=(7, 4))
     for chain in next(iter(tables.values())):
         axes.plot([tables[title][chain]["f1"] for title in titles], marker="o", label=chain)
-    axes.set_xticks(range(len(titles)), [title.split(", ")[1] for title in titles])
+    axes.set_xticks(range(len(titles)), [title.split(", ")[-1] for title in titles])
     axes.set_ylabel("frame F1")
     axes.set_ylim(0.3, 1.0)
     axes.legend()

@@ -115,11 +115,51 @@ def test_the_pieces_make_no_difference_odd_ones_included(two_sentences, sizes):
     assert found + segmenter.flush() == expected
 
 
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_the_pieces_make_no_difference_to_scraps_of_words_after_long_pauses(sounds, seed):
+    rng, parts = np.random.default_rng(seed), [sounds.quiet(1)]
+    for _ in range(30):
+        at, frames = int(rng.integers(0, len(sounds.sentence) - 4000)), int(rng.integers(1, 9))
+        parts += [sounds.speech(-25)[at : at + 480 * frames], sounds.quiet(0.03 * int(rng.integers(3, 14)))]
+    pcm = sounds.pcm(sounds.over(np.concatenate(parts), -60, seed))
+    expected, _ = run(pcm, chunk=960)
+    assert len(expected) > 1
+    for frames in (2, 3, 8):
+        assert run(pcm, chunk=960 * frames)[0] == expected
+
+
 def test_byte_by_byte_gives_the_same_utterance(sounds):
     pcm = sounds.pcm(sounds.over(sounds.speech(-25), -60), sounds.noise(0.8, -60))
     expected, _ = run(pcm)
     assert run(pcm, chunk=1)[0] == expected
     assert len(expected) == 1
+
+
+@pytest.mark.parametrize("frames_after", range(8, 18))
+def test_a_cap_that_falls_into_the_last_silence_leaves_nothing_open(sounds, frames_after):
+    clean = np.concatenate([sounds.quiet(1), sounds.speech(-25), sounds.quiet(2)])
+    cap_ms = 390 + int(1000 * sounds.sentence_s) + 30 * frames_after
+    found, segmenter = run(sounds.pcm(sounds.over(clean, -38)), SegmenterSettings(max_utterance_ms=cap_ms), chunk=960)
+    assert len(found) == 1
+    assert not segmenter.speaking
+    assert segmenter.safe_until > RATE * (2 + sounds.sentence_s)
+
+
+@pytest.mark.parametrize(("rumbles", "least_ms", "most_ms"), [(False, 0, 0), (True, 30, 120)])
+def test_an_end_that_is_due_waits_a_little_for_a_level_that_rises(sounds, rumbles, least_ms, most_ms):
+    """A rumble is no speech to webrtcvad, but louder than the shop: speech may be about to begin."""
+    silence = sounds.noise(1.5, -55, seed=3)
+    if rumbles:
+        span = slice(int(0.2 * RATE), int(0.8 * RATE))
+        silence[span] += 0.006 * np.sin(2 * np.pi * 30 / RATE * np.arange(span.stop - span.start))
+    noisy = np.concatenate([sounds.noise(2, -55), sounds.over(sounds.speech(-25), -55, 1), silence])
+    pcm, segmenter = sounds.pcm(noisy), Segmenter(DEFAULTS)
+    for at in range(0, len(pcm), 960):
+        for utterance in segmenter.feed(pcm[at : at + 960]):
+            waited_ms = (segmenter.samples_fed - utterance.speech_end_sample) * 1000 // RATE
+            assert least_ms <= waited_ms - DEFAULTS.hangover_ms <= most_ms
+            return
+    pytest.fail("no utterance")
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
