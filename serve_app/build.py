@@ -21,7 +21,7 @@ from serve_app.settings import BaltoSettings, Environment, with_environment
 log = logging.getLogger("balto.build")
 
 THREAD_SWITCH_S = 0.001
-"""How long a thread that computes may keep Python's lock from the event loop: the default of 5 ms shows at every hop."""
+"""How long a thread that computes may keep Python's lock from the event loop; the default of 5 ms shows."""
 
 FAST_INGRESS_FLAGS = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
