@@ -44,6 +44,7 @@ class _Open:
         "floor_dbfs",
         "hangover",
         "last_speech",
+        "offered",
         "start",
         "threshold_dbfs",
         "verdicts",
@@ -57,6 +58,8 @@ class _Open:
         self.threshold_dbfs = gate.threshold_dbfs
         self.hangover = _UNDECIDED
         """Frames of silence that end it; decided when the silence is long enough to matter."""
+        self.offered = -1
+        """The last frame of speech for which the utterance was offered."""
         self.continues = continues
         """True after a cut at the cap: this is the rest of an utterance, however short."""
         self.verdicts = bytearray()
@@ -138,6 +141,22 @@ class Segmenter:
             at = until
         self._ring.forget_before(self._needed_from())
         return ended
+
+    def offer(self) -> Utterance | None:
+        """The open utterance as it will be emitted if nobody goes on speaking; once for each of its silences.
+
+        It is complete once its tail is: what `feed` returns later at the end of this silence has the same samples. If
+        speech goes on first, the offer was in vain.
+        """
+        current = self._open
+        if current is None or current.offered == current.last_speech:
+            return None
+        end = current.last_speech + 1 + self._tail
+        too_short = not current.continues and current.last_speech + 1 - current.first_speech < self._shortest
+        if self._next < end or too_short or not any(current.verdicts):
+            return None
+        current.offered = current.last_speech
+        return self._utterance(current, end, "silence")
 
     def flush(self) -> list[Utterance]:
         """End of the stream: the open utterance, if there is one. What is fed afterwards begins a new stretch."""

@@ -40,6 +40,9 @@ async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s:
         response = getattr(handle, method).remote(*args, **kwargs)
         try:
             return await asyncio.wait_for(_result(response), max(0.001, deadline - time.monotonic()))
+        except asyncio.CancelledError:  # an offer that was in vain: the stage need not go on
+            response.cancel()
+            raise
         except asyncio.TimeoutError:
             response.cancel()
             raise StageTimeout(method) from None

@@ -37,6 +37,9 @@ class SessionSettings(BaseModel):
     """Utterances of one session that are examined and transcribed at the same time."""
     utterances_waiting_max: int = Field(32, ge=1, le=1000)
     """Beyond it an utterance is dropped, recorded as `perdido` with the reason `fila_cheia`."""
+    speculation: Literal["off", "auto", "on"] = "auto"
+    """Hand an utterance on in the pause that may end it; if speech goes on, what came of it is dropped. `auto`: where
+    the provider of speech recognition is cheap (`speech_to_text.cheap_below_usd_per_hour`)."""
     stt_audio: Literal["bruto", "limpo"] = "bruto"
     """What the recogniser is given where cleaning took place: cleaning usually hurts recognition."""
 
@@ -69,6 +72,11 @@ class Course:
     def left_s(self) -> float:
         """Seconds left until the deadline, never negative."""
         return max(0.0, self.deadline - time.monotonic())
+
+    def end(self) -> None:
+        """Nothing goes on beside the way once it has ended."""
+        if self.cleaning is not None:
+            self.cleaning.cancel()
 
 
 class Passage:

@@ -40,6 +40,20 @@ class SessionStart:
     """Recorded with every utterance."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """An utterance that is heard before it is certain that it has ended."""
+
+    course: Course
+    hearing: asyncio.Task[str | Interaction]
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        """Its first sample, and one past its last."""
+        offered = self.course.utterance
+        return None if offered is None else (offered.first_sample, offered.end_sample)
+
+
 class CounterSession:
     """Takes audio and commands without ever waiting; its tasks do the waiting and are owned by it."""
 
@@ -63,6 +77,8 @@ class CounterSession:
         self._last_answered: asyncio.Event | None = None
         self._unrecorded: OrderedDict[str, int] = OrderedDict()  # utterance id → its first sample
         self._received_sent = start.first_sample
+        self._speculates = parts.settings.speculation == "on"
+        self._offered: _Offer | None = None
         self._typed = 0
         self._finishing = False
 
@@ -72,6 +88,8 @@ class CounterSession:
             return
         for utterance in self._segmenter.feed(self._decoder.feed(chunk)):
             self._take(utterance)
+        if self._speculates:
+            self._speculate()
         self._tell_received()
 
     def command(self, message: str) -> None:
@@ -91,6 +109,7 @@ class CounterSession:
     def disconnected(self) -> None:
         """The socket is gone. What older counters said is finished; a generation-4 client still holds its audio."""
         self.outlet.abandon()
+        self._withdraw()
         if self.start.generation != 4 and not self._finishing:
             self._flush()
         self._finishing = True
@@ -110,6 +129,7 @@ class CounterSession:
             self._own(self._close_when_done(list(self._tasks)))
 
     def _flush(self) -> None:
+        self._withdraw()
         for utterance in self._segmenter.feed(self._decoder.flush()) + self._segmenter.flush():
             self._take(utterance)
 
@@ -119,18 +139,55 @@ class CounterSession:
         await self.outlet.close(1000)
 
     def _take(self, utterance: Utterance) -> None:
+        self._parts.metrics.count("utterances", cut=utterance.cut_reason)
+        offer = self._adopted(utterance)
+        course = offer.course if offer is not None else self._course_of(utterance)
+        self._unrecorded[course.draft.row.utterance_id] = utterance.first_sample
+        self._set_out(course, offer.hearing if offer is not None else None)
+
+    def _course_of(self, utterance: Utterance) -> Course:
         draft = self._draft(f"{utterance.first_sample}")
         draft.segment(utterance, self._segmenter.samples_fed, time.time())
-        self._unrecorded[draft.row.utterance_id] = utterance.first_sample
-        self._parts.metrics.count("utterances", cut=utterance.cut_reason)
-        self._set_out(draft, utterance.first_sample, utterance.end_sample, utterance)
+        return self._course(draft, utterance.first_sample, utterance.end_sample, utterance)
+
+    def _speculate(self) -> None:
+        """Hear an utterance while the pause that may end it still lasts."""
+        offered = self._segmenter.offer()
+        if offered is None:
+            return
+        self._withdraw()
+        course = self._course_of(offered)
+        hearing = asyncio.create_task(self._hear(course))
+        hearing.add_done_callback(_look_at)
+        self._offered = _Offer(course, hearing)
+
+    def _adopted(self, utterance: Utterance) -> _Offer | None:
+        """The offer that this utterance is, if its samples are those that were offered; it is timed anew."""
+        offer = self._offered
+        if offer is None or offer.span != (utterance.first_sample, utterance.end_sample):
+            self._withdraw()
+            return None
+        self._offered = None
+        self._parts.metrics.count("speculation", result="adotada")
+        offer.course.draft.segment(utterance, self._segmenter.samples_fed, time.time())
+        offer.course.deadline = time.monotonic() + self._parts.settings.deadline_ms / 1000
+        return offer
+
+    def _withdraw(self) -> None:
+        """Drop what was heard in vain; what it may have cost is counted."""
+        offer, self._offered = self._offered, None
+        if offer is not None:
+            offer.hearing.cancel()
+            offer.course.end()
+            self._parts.metrics.count("speculation", result="retirada")
+            self._parts.metrics.count("speculation_cost_usd", offer.course.draft.row.stt_cost_usd or 0.0)
 
     def _take_typed(self, text: str) -> None:
         self._typed += 1
         at = self._segmenter.samples_fed
         draft = self._draft(f"texto-{at}-{self._typed}")
         draft.typed(text)
-        self._set_out(draft, at, at, None)
+        self._set_out(self._course(draft, at, at, None), None)
 
     def _take_feedback(self, report: wire.Reported) -> None:
         self._parts.metrics.count("feedback", result=report.resultado)
@@ -147,23 +204,35 @@ class CounterSession:
             )
         )
 
-    def _set_out(self, draft: Draft, first: int, end: int, utterance: Utterance | None) -> None:
+    def _course(self, draft: Draft, first: int, end: int, utterance: Utterance | None) -> Course:
+        deadline = time.monotonic() + self._parts.settings.deadline_ms / 1000
+        return Course(draft, deadline, first / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, utterance)
+
+    def _set_out(self, course: Course, hearing: asyncio.Task[str | Interaction] | None) -> None:
         """Start an utterance's task behind the one before it, unless too many are waiting."""
-        settings = self._parts.settings
-        if len(self._tasks) >= settings.utterances_waiting_max:
-            self._lost(draft, "fila_cheia")
+        if len(self._tasks) >= self._parts.settings.utterances_waiting_max:
+            if hearing is not None:
+                hearing.cancel()
+            self._lost(course.draft, "fila_cheia")
             return
-        deadline = time.monotonic() + settings.deadline_ms / 1000
-        course = Course(draft, deadline, first / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ, utterance)
         before, answered = self._last_answered, asyncio.Event()
         self._last_answered = answered
-        self._own(self._pass(course, before, answered))
+        self._own(self._pass(course, hearing, before, answered))
 
-    async def _pass(self, course: Course, before: asyncio.Event | None, answered: asyncio.Event) -> None:
+    async def _hear(self, course: Course) -> str | Interaction:
+        async with self._slots:
+            return await self._passage.hear(course)
+
+    async def _pass(
+        self,
+        course: Course,
+        hearing: asyncio.Task[str | Interaction] | None,
+        before: asyncio.Event | None,
+        answered: asyncio.Event,
+    ) -> None:
         """Take one utterance all its way; hearing overlaps with others, answering waits for the one before."""
         try:
-            async with self._slots:
-                heard = await self._passage.hear(course)
+            heard = await (self._hear(course) if hearing is None else hearing)
             if before is not None:
                 await before.wait()
             row = heard if isinstance(heard, Interaction) else await self._passage.answer(course, heard)
@@ -178,8 +247,7 @@ class CounterSession:
             self._record(row)
         finally:
             answered.set()
-            if course.cleaning is not None:
-                course.cleaning.cancel()
+            course.end()
 
     def _lost(self, draft: Draft, reason: str) -> None:
         self._parts.metrics.count("utterances_lost", reason=reason)
@@ -225,6 +293,12 @@ class CounterSession:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _look_at(hearing: asyncio.Task[str | Interaction]) -> None:
+    """Take a fault of an offer that nobody awaits any more, or asyncio would log its text."""
+    if not hearing.cancelled() and (exc := hearing.exception()) is not None:
+        log.warning("offer_failed error=%s at=%s", type(exc).__name__, _where(exc))
 
 
 def _where(exc: BaseException) -> str:

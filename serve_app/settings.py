@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from audio.settings import SegmenterSettings
 from deployments.recommender.settings import RecommenderSettings
+from deployments.speech_to_text import providers
 from deployments.speech_to_text.settings import SpeechToTextSettings
 from deployments.telemetry.settings import TelemetrySettings
 from deployments.voice.settings import VoiceSettings
@@ -99,12 +100,19 @@ class BaltoSettings(BaseModel):
         """The part of it that an ingress replica needs."""
         return DoorSettings(
             ingress=self.ingress,
-            session=self.session,
+            session=self.session.model_copy(update={"speculation": "on" if self._speculates else "off"}),
             conversation=self.conversation,
             segmenter=self.segmenter,
             accounts=self.accounts,
             recorder=self.recorder,
         )
+
+    @property
+    def _speculates(self) -> bool:
+        """Whether utterances are handed on in the pause that may end them: `auto` asks whether recognition is cheap."""
+        if self.session.speculation != "auto":
+            return self.session.speculation == "on"
+        return providers.is_cheap(self.speech_to_text)
 
 
 def with_environment(settings: BaltoSettings, environment: Environment) -> BaltoSettings:

@@ -47,6 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="the window that is measured, of each run")
     parser.add_argument("--denoise", default="off,on", help="one run each: off, on, auto")
     parser.add_argument("--advisor", choices=["regras", "llm"], default="regras")
+    parser.add_argument("--speculation", choices=["off", "auto", "on"], default="auto", help="see session.speculation")
     parser.add_argument("--chunk-ms", type=int, default=250)
     parser.add_argument("--every-s", type=float, default=8.8, help="from one utterance of a counter to its next")
     parser.add_argument("--warm-up-s", type=float, default=10.0)
@@ -101,6 +102,7 @@ def _run(options: argparse.Namespace, denoise: str) -> tuple[RunResult, list[Map
         stt = stack.enter_context(providers.elevenlabs())
         llm = stack.enter_context(providers.openai()) if options.advisor == "llm" else None
         changes = settings_changes(denoise, options.advisor, stt.base_url, llm.base_url if llm else None)
+        changes["session.speculation"] = options.speculation
         service = stack.enter_context(own_service(ServicePlan(changes, lean=options.lean), _say))
         asked = [stt.process, *([llm.process] if llm else [])]
         counters = service.register_counters(options.counters)

@@ -19,7 +19,10 @@ BOUNDARIES: Final = (
     ("advice", "advice_ready_at"),
     ("send", "sent_to_counter_at"),
 )
-"""A step's name and the instant that ends it; it begins where the one before ends, so the steps add up to `total`."""
+"""A step's name and the instant that ends it; it begins where the one before ends, so the steps add up to `total`.
+
+Of an utterance that was heard in the pause that ended it, `hand-over` is negative: the head start that it had.
+"""
 TOTAL: Final = "total"
 RECEIPT: Final = "receipt"
 """From the server's socket to the counter's program; beside the total, not in it."""

@@ -45,6 +45,16 @@ def resolve(settings: SpeechToTextSettings) -> ProviderName:
     return "demonstracao"
 
 
+def is_cheap(settings: SpeechToTextSettings) -> bool:
+    """Whether the provider that `settings` lead to may be asked in vain now and then.
+
+    The demonstration costs no money but a fifth of a second of CPU for each second of speech: it is not cheap.
+    """
+    vendor = settings.elevenlabs
+    price = vendor.cost_usd_per_hour + vendor.keyterms_cost_usd_per_hour
+    return resolve(settings) == "elevenlabs" and price < settings.cheap_below_usd_per_hour
+
+
 def build(settings: SpeechToTextSettings) -> Plan:
     """The provider that `settings` lead to; raises ProviderNotUsable."""
     if resolve(settings) == "elevenlabs":

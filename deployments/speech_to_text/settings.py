@@ -98,6 +98,8 @@ class SpeechToTextSettings(BaseModel):
     elevenlabs: ElevenLabsSettings = ElevenLabsSettings()
     assemblyai: AssemblyAISettings = AssemblyAISettings()
     demonstracao: DemonstrationSettings = DemonstrationSettings()
+    cheap_below_usd_per_hour: float = Field(0.5, ge=0)
+    """A provider that costs less is asked in the pause that may end an utterance, at the risk of asking in vain."""
     retry_pause_s: float = Field(0.1, ge=0, le=5)
     """Wait before another attempt; a longer `Retry-After` of the provider is kept."""
     min_attempt_s: float = Field(0.25, gt=0, le=5)

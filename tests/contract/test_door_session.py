@@ -169,6 +169,61 @@ async def test_cleaned_audio_is_transcribed_where_that_is_wished():
     assert stages.asked[1].pcm == b"\x07\x00" * 8000
 
 
+SPECULATING = DoorSettings(session=SessionSettings(speculation="on"))
+
+
+async def test_an_utterance_is_heard_in_the_pause_that_ends_it_and_answered_once():
+    asked = []
+
+    async def stt(request):
+        asked.append(len(request.pcm))
+        return heard()
+
+    async with open_door(ScriptedStages(stt=stt), settings=SPECULATING) as at, at.counter(AUTH_4) as socket:
+        await messages(socket, is_("sessao"))
+        pcm = speech_pcm(tail_s=0)
+        await stream(socket, pcm + b"\x01\x00\xff\xff" * 2720, 480)  # 340 ms of silence: the tail, not the hangover
+        await socket.send('{"comando":"ping"}')
+        early = await messages(socket, is_("pong"))
+        heard_in_the_pause = list(asked)
+        await stream(socket, b"\x01\x00\xff\xff" * 6000, 480)
+        got = await messages(socket, is_("recomendar"))
+        await recorded(at, 1)
+    assert [m["comando"] for m in early if m["comando"] != "recebido"] == ["pong"]
+    assert len(heard_in_the_pause) == 1
+    assert asked == heard_in_the_pause
+    assert [m["comando"] for m in got if m["comando"] != "recebido"] == ["ouvido", "recomendar"]
+    assert [(row.outcome, row.size_bytes) for row in at.records.interaction_rows] == [("sugerido", asked[0])]
+
+
+async def test_an_offer_is_withdrawn_when_speech_goes_on_and_nothing_comes_of_it():
+    asked = []
+
+    async def stt(request):
+        asked.append(len(request.pcm))
+        return heard(f"frase {len(asked)}")
+
+    async with open_door(ScriptedStages(stt=stt), settings=SPECULATING) as at, at.counter(AUTH_4) as socket:
+        await stream(socket, speech_pcm(tail_s=0) + b"\x01\x00\xff\xff" * 2720, 480)
+        await socket.send('{"comando":"ping"}')
+        await messages(socket, is_("pong"))
+        await stream(socket, speech_pcm(lead_s=0, tail_s=1), 480)
+        await socket.send(json.dumps(FIM))
+        got, _ = await to_the_end(socket)
+    assert len(asked) >= 2
+    assert [row.size_bytes for row in at.records.interaction_rows] == [asked[-1]]
+    assert [m["texto"] for m in got if m["comando"] == "ouvido"] == [f"frase {len(asked)}"]
+
+
+async def test_an_offer_that_fails_costs_nothing_but_its_own_utterance(caplog):
+    stages = ScriptedStages(stt=ValueError("segredo"))
+    async with open_door(stages, settings=SPECULATING) as at, at.counter(AUTH_2) as socket:
+        await stream(socket, speech_pcm(), 480)
+        await recorded(at, 1)
+    assert [(row.outcome, row.discard_reason) for row in at.records.interaction_rows] == [("perdido", "erro_interno")]
+    assert "segredo" not in caplog.text
+
+
 async def test_a_discarded_utterance_costs_nothing_further_and_is_recorded_with_its_reason():
     stages = ScriptedStages(voice=report(discard="sem_fala"))
     async with open_door(stages) as at, at.counter(AUTH_4) as socket:

@@ -282,3 +282,36 @@ def test_a_session_without_pre_roll_or_tail_still_hands_on_all_speech(sounds):
     assert utterance.first_sample / RATE == pytest.approx(1, abs=0.1)
     assert utterance.end_sample == utterance.speech_end_sample
     assert utterance.background_pcm == b""
+
+
+def offers_and_utterances(pcm, chunk):
+    segmenter, offers, utterances = Segmenter(DEFAULTS), [], []
+    for at in range(0, len(pcm), chunk):
+        utterances += segmenter.feed(pcm[at : at + chunk])
+        offer = segmenter.offer()
+        offers += [] if offer is None else [offer]
+    return offers, utterances
+
+
+def test_what_is_offered_in_the_pause_is_what_ends_there(two_sentences):
+    offers, utterances = offers_and_utterances(two_sentences, 960)
+    finals = {(u.first_sample, u.end_sample): u.pcm for u in utterances}
+    offered = {(o.first_sample, o.end_sample): o.pcm for o in offers}
+    assert len(finals) == 2
+    assert finals.items() <= offered.items()
+
+
+def test_each_silence_is_offered_once_and_speech_that_goes_on_makes_another_offer(sounds):
+    pause = sounds.quiet(0.4 - 0.05)
+    pcm = sounds.pcm(sounds.quiet(1), sounds.speech(-20), pause, sounds.speech(-20), sounds.quiet(1))
+    offers, utterances = offers_and_utterances(pcm, 960)
+    (utterance,) = utterances
+    spans = [(offer.first_sample, offer.end_sample) for offer in offers]
+    assert len(spans) == len(set(spans)) >= 2
+    assert spans[-1] == (utterance.first_sample, utterance.end_sample)
+
+
+def test_silence_and_too_short_a_sound_are_not_offered(sounds):
+    blip = np.concatenate([sounds.speech(-20)[4000:6000]])
+    offers, utterances = offers_and_utterances(sounds.pcm(sounds.quiet(1), blip, sounds.quiet(1)), 960)
+    assert (offers, utterances) == ([], [])

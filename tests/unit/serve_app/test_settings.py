@@ -102,3 +102,18 @@ def test_an_unknown_or_badly_typed_key_is_refused_and_named(args, names):
 def test_secrets_do_not_show(environment):
     settings = with_environment(BaltoSettings(), environment(ELEVENLABS_API_KEY="very-secret"))
     assert "very-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("args", "key", "speculation"),
+    [
+        ({}, "el", "on"),
+        ({}, "", "off"),
+        ({"session": {"speculation": "off"}}, "el", "off"),
+        ({"session": {"speculation": "on"}}, "", "on"),
+        ({"speech_to_text": {"cheap_below_usd_per_hour": 0.1}}, "el", "off"),
+    ],
+)
+def test_utterances_are_handed_on_early_where_recognition_is_cheap(environment, args, key, speculation):
+    settings = with_environment(BaltoSettings.model_validate(args), environment(ELEVENLABS_API_KEY=key))
+    assert settings.door.session.speculation == speculation
