@@ -14,6 +14,7 @@ from cestas.invented import is_invented
 from cestas.lexicon import Lexicon
 from cestas.model import Block, Entities, Item
 from cestas.safety import check
+from cestas.speak import is_worth_speaking
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ def advise(
     if situations:
         entities = replace(entities, situations=tuple(dict.fromkeys((*entities.situations, *situations))))
     intent = intent_of(text, entities)
+    if intent == "sintoma_ou_pedido" and not is_worth_speaking(text, lexicon):
+        intent = "conversa"
     classification = classify(text, entities, lexicon)
     basket = EMPTY
     if intent == "sintoma_ou_pedido":

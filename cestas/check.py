@@ -10,7 +10,7 @@ from typing import Any
 
 from cestas.catalogue import Catalogue
 from cestas.data_files import DATA_DIR, CestasError, load_taxonomy, read_json
-from cestas.lexicon import Lexicon
+from cestas.lexicon import Lexicon, shipped
 from cestas.model import Entities, Item
 from cestas.safety import check, gate_of
 from cestas.schemas import violations
@@ -25,7 +25,7 @@ def problems(cestas_path: Path | None = None, produtos_path: Path | None = None,
         found = list(violations(data))
         if found:
             return found
-        lexicon = Lexicon.load(data)
+        lexicon = shipped() if data == DATA_DIR else Lexicon.load(data)
         catalogue = Catalogue.load(cestas_path, produtos_path)
     except CestasError as error:
         return [str(error)]
@@ -48,7 +48,7 @@ def _labels(data: Path) -> Iterator[str]:
         ("symptoms", "sintomas", "nome"),
     ):
         for record in read_json(data / f"{name}.json")[key]:
-            for label in record.get("categorias") or [record["categoria"]]:
+            for label in record["categorias"] if "categorias" in record else [record["categoria"]]:
                 if label not in known:
                     yield f"{name}.json: {record[field]}: {label} is not a category of the taxonomy"
 

@@ -23,7 +23,7 @@ _NEGATORS = frozenset({"nao", "sem", "nem", "nunca", "nenhum", "nenhuma", "nada"
 _UNWANTED = frozenset({"quero", "queria", "gosto", "pode", "posso", "e", "precisa", "preciso", "adianta", "resolve"})
 _GRAMMAR_REACH = 3
 """Content words that may stand between a body part and what is said of it."""
-_EXPLAINED_BY_INJURY = frozenset({"dor", "inchaco", "vermelho", "ardor", "seco", "coceira"})
+_EXPLAINED_BY_INJURY = frozenset({"dor", "inchaco", "vermelho", "ardor", "seco"})
 _GRAMMAR_BREAKS = 1
 """Clause ends that may stand between them: "pro joelho. — tá inchado?"."""
 _IN_USE_REACH = 4
@@ -49,13 +49,13 @@ def extract(text: str, lexicon: Lexicon) -> Entities:
     A name that speech recognition mangled counts; what is denied ("não é febre") does not. The last few answers are
     remembered, as the gate and the conversation look at the same texts again.
     """
-    reading = _read(words_of(text), lexicon)
+    reading = reading_of(text, lexicon)
     words = reading.words
     products = [hit for hit in reading.things if hit.name in lexicon.products]
     medicines = [
         h for h in products if lexicon.products[h.name].is_medicine or lexicon.products[h.name].kind != "artigo"
     ]
-    articles = [hit for hit in products if hit not in medicines]
+    articles = [hit for hit in products if hit not in medicines and hit.name not in lexicon.not_asked_for]
     asked_for_kind = _of_kind(reading.troubles, "pedido", lexicon)
     allergic = allergic_to(words, sorted([*products, *asked_for_kind], key=lambda h: h.first), lexicon)
     people = situations_of(words, lexicon, reading.denied)
@@ -82,7 +82,10 @@ def extract(text: str, lexicon: Lexicon) -> Entities:
     )
 
 
-def _read(words: Words, lexicon: Lexicon) -> Reading:
+@lru_cache(maxsize=64)
+def reading_of(text: str, lexicon: Lexicon) -> Reading:
+    """What was found in `text`, where it stands in it; the last few answers are remembered."""
+    words = words_of(text)
     things = lexicon.things.find(words)
     heard = _as_heard(words, lexicon)
     troubles = lexicon.troubles.find(heard)
@@ -95,11 +98,11 @@ def _read(words: Words, lexicon: Lexicon) -> Reading:
     troubles = sorted([*troubles, *_by_grammar(heard, taken, injured, lexicon)], key=lambda hit: hit.first)
     denied = _denied(words)
     silent = not (things or troubles)
-    said = [hit for hit in troubles if not (denied[hit.first] or _answered_no(words, hit))]
+    said = [hit for hit in troubles if not (denied[hit.first] or answered_no(words, hit))]
     return Reading(words, things, _narrowed(said, lexicon), denied, silent)
 
 
-def _answered_no(words: Words, hit: Hit) -> bool:
+def answered_no(words: Words, hit: Hit) -> bool:
     """ "tosse seca? — não, com catarro": asked about and denied in the next turn."""
     at = words.content[hit.last] + 1
     if at >= len(words.words) or words.quote(at, at) != "?":

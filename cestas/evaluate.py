@@ -9,13 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from cestas.advise import RulesAdvice, advise
 from cestas.catalogue import Catalogue
-from cestas.lexicon import Lexicon
+from cestas.data_files import DATA_DIR, read_json
+from cestas.knowledge import Product
+from cestas.lexicon import Lexicon, shipped
 from cestas.model import Item
+from cestas.text import word_set
 
 NOTHING = "OUTRO"
 """The macro that labels give to what is about nothing; advice without a macro counts as it."""
@@ -120,6 +124,8 @@ def _label(r: dict[str, Any]) -> Label:
 
 def evaluate(labels: Sequence[Label], lexicon: Lexicon, advised: Advise) -> tuple[Tally, dict[str, Tally], list[float]]:
     """Advise on every label: the tally of all, one per kind, and the milliseconds each took."""
+    for word in {word for label in labels for word in label.forbidden}:
+        _meaning(word, lexicon)
     whole, kinds, took_ms = Tally(), dict[str, Tally](), list[float]()
     for label in labels:
         started = time.perf_counter()
@@ -163,8 +169,9 @@ def _count_suggestion(tally: Tally, label: Label, advice: RulesAdvice) -> None:
 def _count_entities(tally: Tally, label: Label, advice: RulesAdvice, lexicon: Lexicon) -> None:
     """Names are compared as the lexicon's canonical ones; articles count as medicines only where a label names them."""
     found = advice.entities
-    med = {lexicon.canonical_product(name) for name in label.med}
-    tally.entities["medicamentos"].add(med, {*found.medicines, *(med & set(found.articles))})
+    med = {_without_form(lexicon.canonical_product(name)) for name in label.med}
+    named = {_without_form(name) for name in found.medicines}
+    tally.entities["medicamentos"].add(med, {*named, *(med & set(found.articles))})
     symptoms = {lexicon.canonical_complaint(name) for name in label.sint}
     diseases = {lexicon.canonical_complaint(name) for name in label.doenca}
     heard = {*found.symptoms, *found.diseases}
@@ -174,16 +181,66 @@ def _count_entities(tally: Tally, label: Label, advice: RulesAdvice, lexicon: Le
 
 
 def is_unsafe(item: Item, forbidden: Iterable[str], lexicon: Lexicon) -> bool:
-    """True when `item` holds a forbidden ingredient or class, needs a prescription, or cannot be resolved."""
+    """True when `item` holds a forbidden ingredient or class, needs a prescription, or cannot be resolved.
+
+    Raises LabelsError for a word of `forbidden` that nobody has given a meaning.
+    """
     names = lexicon.resolve(item.suggestion)
     if not names or not all(lexicon.products[name].suggestible for name in names):
         return True
-    ingredients, classes = lexicon.contents(names)
-    banned = {name for word in forbidden for name in (word, lexicon.canonical_product(word))}
-    banned |= {
-        ingredient for name in banned & set(lexicon.products) for ingredient in lexicon.products[name].ingredients
+    products = [lexicon.products[name] for name in names]
+    return any(_meaning(word, lexicon).covers(product) for word in forbidden for product in products)
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """What a word of `forbidden` stands for."""
+
+    names: frozenset[str]
+    classes: frozenset[str]
+    except_classes: frozenset[str] = frozenset()
+
+    def covers(self, product: Product) -> bool:
+        """True when `product` is one of these, or contains one."""
+        if product.classes & self.except_classes:
+            return False
+        return bool(self.names & {product.name, *product.ingredients} or self.classes & product.classes)
+
+
+@cache
+def _vocabulary() -> dict[str, Forbidden]:
+    """The words of `labels/forbidden.json` that are neither one of our classes nor a product."""
+    return {
+        word: Forbidden(
+            frozenset(meaning.get("ingredientes", ())),
+            frozenset(meaning.get("classes", ())),
+            frozenset(meaning.get("exceto_classes", ())),
+        )
+        for word, meaning in read_json(DATA_DIR / "labels" / "forbidden.json").items()
     }
-    return bool(banned & (ingredients | classes | names))
+
+
+@lru_cache(maxsize=1000)
+def _meaning(word: str, lexicon: Lexicon) -> Forbidden:
+    if word in _vocabulary():
+        return _vocabulary()[word]
+    if word in lexicon.classes or word in ("medicamento", "tarjado"):
+        return Forbidden(frozenset(), frozenset({word}))
+    product = lexicon.products.get(lexicon.canonical_product(word))
+    if product is None:
+        raise LabelsError(f"forbidden: {word}: neither a class nor an ingredient, and not in labels/forbidden.json")
+    return Forbidden(frozenset({product.name, *product.ingredients}), frozenset())
+
+
+_FORMS = word_set("creme gel emulgel topico topica pomada kids baby xarope gotas spray")
+"""Words that name a form of the same product: "polaramine creme" is polaramine."""
+
+
+def _without_form(name: str) -> str:
+    words = name.split()
+    while len(words) > 1 and words[-1] in _FORMS:
+        words.pop()
+    return " ".join(words)
 
 
 def _share(part: int, whole: int, empty: float = 1.0) -> float:
@@ -235,7 +292,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (LabelsError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    figures = report(labels, Lexicon.load(), Catalogue.load())
+    try:
+        figures = report(labels, shipped(), Catalogue.load())
+    except LabelsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     text = json.dumps(figures, ensure_ascii=False, indent=1) if options.json else "\n".join(_lines(figures))
     sys.stdout.write(f"{text}\n")
     return 1 if figures["unsafe"] else 0

@@ -9,12 +9,21 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from cestas.lexicon import Lexicon
 from cestas.matching import Hit
-from cestas.text import BREAK, FILLERS, Words, sound
+from cestas.text import BREAK, FILLERS, Words, sound, word_set
 
 _AT_LEAST = 6
 """Letters of a heard name below which only an equal sound of a single word counts."""
 _SPLIT_OFF = frozenset({"de", "a", "o", "e", "em", "para", "com", "do", "da"})
 """Little words that recognition splits off the front of a name ("de pirona")."""
+_NEVER_JOINED = word_set("tem tens ce ces vc voce voces que ou to ta ter ve da")
+"""Little words of everyday talk that are no piece of a name, whatever they sound like with their neighbours."""
+_CONJUGATED = ("ei", "ou", "ava", "ando", "endo", "indo", "amos", "aram", "eram", "iram")
+"""Endings of verbs: no name of a product ends so, but many forms that no list of everyday words holds do."""
+_SYLLABLE, _SYLLABLES = 4, 9
+"""Letters of what may be a syllable, and syllables in one name, of speech cut to pieces."""
+_JOINED_AT_LEAST = 5
+_SURELY_A_NAME = 9
+"""Letters from which an equal sound of joined words is believed even if little words of everyday talk are in it."""
 _UNKNOWN_AT_LEAST = 3
 """Letters of a word below which it is not worth asking whether it is known."""
 
@@ -38,13 +47,15 @@ def _at(words: Words, index: int, taken: list[bool], lexicon: Lexicon) -> Hit | 
     word = words.words[at]
     if word == BREAK or word.isdigit():
         return None
-    joins = [join for join in _joins(words, index, taken) if _strange(words, join, lexicon)]
+    joins = [*_syllables(words, index, taken, lexicon), *_joins(words, index, taken)]
     for join in joins:
-        name = lexicon.sounds.get(sound(join.joined))
-        if name is not None and join.joined not in lexicon.everyday:
+        name = lexicon.sounds.get(sound(join.joined)) if _broken(words, join, lexicon) else None
+        if name is not None:
             return Hit(name, index, join.last_content)
-    for join in reversed(joins):
+    for join in reversed([join for join in joins if _strange(words, join, lexicon)]):
         if words.words[join.first] in FILLERS and words.words[join.first] not in _SPLIT_OFF:
+            continue
+        if any(word.endswith(_CONJUGATED) for word in words.words[join.first : join.last + 1]):
             continue
         name = _nearest(join.joined, join.last > join.first, lexicon)
         if name is not None:
@@ -66,16 +77,55 @@ def _joins(words: Words, index: int, taken: list[bool]) -> list[_Join]:
     """The word alone and joined to its neighbours as heard ("dor flex", "de pirona"), longest first."""
     at = words.content[index]
     joins = []
-    for before, after in ((0, 2), (1, 1), (0, 1), (1, 0), (0, 0)):
+    for before, after in ((0, 3), (1, 2), (0, 2), (1, 1), (0, 1), (1, 0), (0, 0)):
         first, last = at - before, at + after
         if first < 0 or last >= len(words.words) or BREAK in words.words[first : last + 1]:
             continue
         if before and words.words[first] not in FILLERS:
             continue
-        last_content = index + sum(1 for i in words.content[index + 1 : index + 3] if i <= last)
-        if not any(taken[index : last_content + 1]):
-            joins.append(_Join("".join(words.words[first : last + 1]), first, last, last_content))
-    return [join for join in joins if len(join.joined) >= _AT_LEAST or join.first == join.last]
+        join = _join(words, index, first, last)
+        short = len(join.joined) < _SURELY_A_NAME
+        if last > first and short and not _NEVER_JOINED.isdisjoint(words.words[first : last + 1]):
+            continue
+        if not any(taken[index : join.last_content + 1]):
+            joins.append(join)
+    return [join for join in joins if len(join.joined) >= _JOINED_AT_LEAST or join.first == join.last]
+
+
+def _join(words: Words, index: int, first: int, last: int) -> _Join:
+    """Words `first` to `last` as one, a stuttered beginning ("re re pelente") said once."""
+    pieces = words.words[first : last + 1]
+    kept = [
+        piece
+        for at, piece in enumerate(pieces)
+        if at + 1 == len(pieces) or len(piece) > _SYLLABLE or not pieces[at + 1].startswith(piece)
+    ]
+    last_content = index + sum(1 for i in words.content[index + 1 : index + _SYLLABLES + 1] if i <= last)
+    return _Join("".join(kept), first, last, last_content)
+
+
+def _syllables(words: Words, index: int, taken: list[bool], lexicon: Lexicon) -> list[_Join]:
+    """A run of syllables from this word on, longest first, where it cannot be words: "vi ta mina ce"."""
+    first = words.content[index]
+    last = first
+    while last + 1 < min(len(words.words), first + _SYLLABLES) and 0 < len(words.words[last + 1]) <= _SYLLABLE + 2:
+        if words.words[last + 1] == BREAK or len(words.words[last]) > _SYLLABLE + 1:
+            break
+        last += 1
+    joins = [_join(words, index, first, end) for end in range(last, first + 2, -1)]
+    strange = sum(_odd(word, lexicon) for word in words.words[first : last + 1])
+    return [join for join in joins if strange > 1 and not any(taken[index : join.last_content + 1])]
+
+
+def _odd(word: str, lexicon: Lexicon) -> bool:
+    return not (word in FILLERS or word in lexicon.everyday or word in _NEVER_JOINED or word.isdigit())
+
+
+def _broken(words: Words, join: _Join, lexicon: Lexicon) -> bool:
+    """True when the joined words may be a name by their sound: one unknown word, or pieces that are not all words."""
+    if join.first == join.last:
+        return join.joined not in lexicon.everyday and _unknown(words, join.first, lexicon)
+    return any(_odd(word, lexicon) for word in words.words[join.first : join.last + 1])
 
 
 def _strange(words: Words, join: _Join, lexicon: Lexicon) -> bool:
@@ -85,7 +135,7 @@ def _strange(words: Words, join: _Join, lexicon: Lexicon) -> bool:
 
 def _unknown(words: Words, at: int, lexicon: Lexicon) -> bool:
     word = words.words[at]
-    if word in FILLERS or word in lexicon.everyday or word.isdigit():
+    if word in FILLERS or word in lexicon.everyday or word.isdigit() or word in _NEVER_JOINED:
         return False
     return len(word) >= _UNKNOWN_AT_LEAST and words.stems[at] not in lexicon.known_stems
 
@@ -95,7 +145,7 @@ def _nearest(word: str, is_joined: bool, lexicon: Lexicon) -> str | None:
     if len(word) < _AT_LEAST or word in lexicon.everyday:
         return None
     key = sound(word)
-    allowed = 0 if len(key) < 7 else 1 if len(key) < 10 or is_joined else 2
+    allowed = 0 if len(key) < (8 if is_joined else 7) else 1 if len(key) < 10 or is_joined else 2
     best = process.extractOne(
         key, lexicon.sound_buckets.get(key[0], ()), scorer=DamerauLevenshtein.distance, score_cutoff=allowed
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from cestas.data_files import DATA_DIR, read_json
@@ -27,29 +27,49 @@ def _cue_books() -> Mapping[str, PhraseBook]:
 def intent_of(text: str, entities: Entities) -> Intent:
     """What the speaker is after; conservative: a complaint said in the first person beats a cue of price."""
     words = words_of(text)
-    cues = {name: len(book.find(words)) for name, book in _cue_books().items()}
-    if cues["tv"] and not is_personal(words):
+    cues = cues_of(words)
+    if "tv" in cues and not is_personal(words):
         return "tv"
-    if cues["figurado"] or entities.empty:
+    if "figurado" in cues or entities.empty or any(name in cues for name in _NEVER):
         return _idle(cues)
-    complains = bool(entities.symptoms or entities.diseases or entities.contexts)
-    if cues["preco"] and not (complains and is_personal(words)):
+    complains = bool(entities.symptoms or entities.diseases)
+    own = complains and is_personal(words)
+    if "preco" in cues and not own:
         return "preco"
-    if cues["posologia"] and not (complains and is_personal(words) and _asks(words)):
+    if "posologia" in cues and not (own and asks(words)):
         return "posologia"
-    if (cues["entrega"] or cues["pagamento"]) and not complains and not _asks(words):
-        return "entrega" if cues["entrega"] else "pagamento"
+    if any(name in cues for name in _UNLESS_NEEDED) and not (own and asks(words)):
+        return _idle(cues)
+    if ("entrega" in cues or "pagamento" in cues) and not complains and not asks(words):
+        return "entrega" if "entrega" in cues else "pagamento"
     return "sintoma_ou_pedido"
+
+
+_NEVER = ("animal", "interno", "troca")
+"""Cues of talk in which nothing is ever wanted for a person: of animals, among attendants, about a return."""
+_UNLESS_NEEDED = ("servico", "recusa", "fofoca")
+"""Cues of a service, a refusal or gossip: heeded unless the same person complains and asks."""
 
 
 def calls_for_nothing(words: Words) -> bool:
     """True when the words ask for a price or a dose, pay, greet or come from the television: nothing to guess at."""
-    return any(book.find(words) for book in _cue_books().values())
+    return bool(cues_of(words))
 
 
-def _idle(cues: dict[str, int]) -> Intent:
+def cues_of(words: Words) -> frozenset[str]:
+    """The groups of `intents.json` of which something was said."""
+    return _cues(words.text)
+
+
+@lru_cache(maxsize=64)
+def _cues(text: str) -> frozenset[str]:
+    words = words_of(text)
+    return frozenset(name for name, book in _cue_books().items() if book.find(words))
+
+
+def _idle(cues: frozenset[str]) -> Intent:
     for name in ("preco", "posologia", "pagamento", "entrega"):
-        if cues[name]:
+        if name in cues:
             return name
     return "conversa"
 
@@ -69,5 +89,6 @@ def is_personal(words: Words) -> bool:
     return any(word in _PERSONAL for word in words.words)
 
 
-def _asks(words: Words) -> bool:
+def asks(words: Words) -> bool:
+    """True when a word of a request is said: quero, tem, preciso, …"""
     return any(word in _ASKING for word in words.words)

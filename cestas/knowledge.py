@@ -43,6 +43,8 @@ class Product:
     status: Status
     category: Category
     forms: tuple[str, ...] = ()
+    over_the_counter_up_to_mg: float | None = None
+    """Strength above which a label of it needs a prescription; None where the strength does not matter."""
 
     @property
     def is_medicine(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,12 @@ class Lexicon:
     """Phrases that name products."""
     troubles: PhraseBook
     """Phrases that name complaints."""
+    not_asked_for: frozenset[str]
+    """Articles that may be offered but tell nothing of a need when somebody names them."""
+    labels: PhraseBook
+    """Labels of catalogues that name a kind of product ("antiácido"), not heard as a product."""
+    kinds: Mapping[str, frozenset[str]]
+    """Such a kind → all products that it may turn out to be."""
     grammar: Grammar
     people: People
     sounds: Mapping[str, str]
@@ -90,14 +97,21 @@ class Lexicon:
         return self.products.get(name)
 
     def resolve(self, label: str) -> frozenset[str]:
-        """Canonical products that a catalogue label names exactly; empty when it names none. Remembered per label."""
+        """All products that a catalogue label names or, by their kind, may turn out to be; empty when it names none.
+
+        Remembered per label. "Analgésico com cafeína" is caffeine and every analgesic: the gate looks at all of them.
+        """
         known = self._resolved.get(label)
         if known is None:
             hits = self.things.find(words_of(label.replace("/", " ").replace("-", " ")))
-            known = frozenset(hit.name for hit in hits)
+            known = frozenset(hit.name for hit in hits) | self._kind(label)
             if len(self._resolved) < _RESOLVED_AT_MOST:
                 self._resolved[label] = known
         return known
+
+    def _kind(self, label: str) -> frozenset[str]:
+        hits = self.labels.find(words_of(label))
+        return frozenset(name for hit in hits for name in self.kinds[hit.name])
 
     def canonical_product(self, name: str) -> str:
         """The canonical name of a product however it is called; the folded name itself if unknown."""
@@ -127,6 +141,12 @@ def _canonical(name: str, book: PhraseBook) -> str:
     return " ".join(fold(name).split())
 
 
+@cache
+def shipped() -> Lexicon:
+    """The knowledge that comes with the project, loaded once for the whole process."""
+    return Lexicon.load()
+
+
 _RESOLVED_AT_MOST = 10_000
 """Catalogue labels remembered; a pharmacy's own file has a few hundred."""
 
@@ -151,7 +171,7 @@ def _build(directory: Path) -> Lexicon:
     complaints = {
         r["nome"]: Complaint(r["nome"], r["tipo"], tuple(category(c) for c in r["categorias"])) for r in symptoms
     }
-    sounds = _sounds(medicines)
+    sounds = _sounds(medicines, articles)
     return Lexicon(
         taxonomy=taxonomy,
         classes=classes,
@@ -159,6 +179,9 @@ def _build(directory: Path) -> Lexicon:
         complaints=complaints,
         things=things,
         troubles=troubles,
+        not_asked_for=frozenset(r["nome"] for r in articles if r.get("so_item")),
+        labels=_book(medicines["rotulos"]),
+        kinds={r["nome"]: frozenset(r["produtos"]) for r in medicines["rotulos"]},
         grammar=_grammar(body),
         people=_people(people),
         sounds=sounds,
@@ -235,6 +258,7 @@ def _products(
             r["dispensacao"],
             classes[main].category,
             tuple(r["formas"]),
+            r.get("isento_ate_mg"),
         )
     for r in medicines["marcas"]:
         products[r["nome"]] = _brand(r, products, classes)
@@ -296,9 +320,10 @@ def _people(data: dict[str, Any]) -> People:
     )
 
 
-def _sounds(medicines: dict[str, Any]) -> dict[str, str]:
+def _sounds(medicines: dict[str, Any], articles: list[dict[str, Any]]) -> dict[str, str]:
     keys: dict[str, str] = {}
-    for record in (*medicines["ingredientes"], *medicines["marcas"]):
+    long_articles = [{"nome": r["nome"], "falas": ()} for r in articles if len(r["nome"]) >= _ARTICLE_AT_LEAST]
+    for record in (*medicines["ingredientes"], *medicines["marcas"], *long_articles):
         for said in (record["nome"], *record["falas"]):
             joined = slug(said).replace("-", "")
             if len(joined) >= _SOUND_NAME_AT_LEAST and not joined.isdigit():
@@ -306,6 +331,8 @@ def _sounds(medicines: dict[str, Any]) -> dict[str, str]:
     return keys
 
 
+_ARTICLE_AT_LEAST = 9
+"""Letters of an article's name from which it is repaired too: "re pelente", but never a short everyday word."""
 _SOUND_NAME_AT_LEAST = 5
 """Letters below which a name is matched exactly only: short names sound like too many words."""
 
@@ -320,6 +347,8 @@ def _buckets(sounds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 def _trouble_sounds(symptoms: list[dict[str, Any]]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for record in symptoms:
+        if record["tipo"] == "contexto":
+            continue
         for said in (record["nome"], *record["falas"]):
             words = words_of(said)
             for index in words.content:

@@ -44,10 +44,11 @@ class PhraseBook:
 
     def add(self, said: str, name: str) -> str | None:
         """Add one phrase; returns the name that it already stood for when that is another one (which it keeps)."""
-        stems = phrase(said)
-        words = [word for word in words_of(said).words if word != BREAK]
+        stems, cut = phrase(said), words_of(said)
+        words = [word for word in cut.words if word != BREAK]
         self.stems.update(stems)
-        if len(words) > 1 and (self._all_literal or len(stems) == 1):
+        only_fillers = all(cut.words[at] == BREAK for at in cut.content)
+        if len(words) > 1 and (only_fillers or self._all_literal or len(stems) == 1):
             return _insert(self._literal, words, name)
         return _insert(self._content, stems, name)
 

@@ -22,8 +22,10 @@ _DURATION = word_set("ha faz fazem por uns umas durante quase mais injecao carte
 """Words before a number of years, months or days that make it a duration instead of an age."""
 _AGE_LEADS = word_set("de tem com tenho completou fez minha filha filho bebe nenem menino menina ela ele")
 _PREGNANT = re.compile(r"gravid|gesta|gesto|buchuda|prenh")
-_OLD_YEARS, _CHILD_YEARS = 60, 12
+_OLD_YEARS, _ADULT_YEARS, _CHILD_YEARS = 60, 18, 12
 _BABY_MONTHS = 24
+_BELOW = 0.5
+"""Of a unit: what "menos de três meses" is counted below three."""
 
 
 def ages_in_months(words: Words) -> list[float]:
@@ -35,7 +37,8 @@ def ages_in_months(words: Words) -> list[float]:
             continue
         number, first = _number_before(words.words, at)
         if number is not None and _is_age(words.words, first, at):
-            ages.append(number * unit)
+            below = words.words[max(0, first - 2) : first] == ["menos", "de"]
+            ages.append((number - _BELOW if below else number) * unit)
     return ages
 
 
@@ -68,8 +71,9 @@ def _is_age(words: list[str], first: int, unit_at: int) -> bool:
 def situations_of(words: Words, lexicon: Lexicon, denied: list[bool]) -> list[str]:
     """Situations said, without repeats. `denied[i]` is True where content word `i` lies in a negation's scope."""
     found: list[str] = []
+    theirs = _of_somebody_else(words)
     for hit in lexicon.people.situations.find(words):
-        if not denied[hit.first] and not _drinks(words, hit):
+        if words.content[hit.last] >= theirs and not denied[hit.first] and not _drinks(words, hit):
             found.append(hit.name)
     if "nascido" in words.words and "recem" in words.words:
         found += ["bebe_menor_3_meses", "bebe_menor_6_meses"]
@@ -89,8 +93,23 @@ def _with_ages(found: list[str], ages: list[float]) -> list[str]:
 def _of_age(months: float) -> list[str]:
     if months >= _OLD_YEARS * 12:
         return ["idoso"]
+    if months >= _CHILD_YEARS * 12:
+        return ["adolescente"] if months < _ADULT_YEARS * 12 else []
     steps = ((3, "bebe_menor_3_meses"), (6, "bebe_menor_6_meses"), (_BABY_MONTHS, "bebe"), (144, "crianca"))
     return [name for limit, name in steps if months < limit]
+
+
+_OTHERS = word_set("vizinha vizinho amiga amigo colega cunhada prima irma esposa mulher filha nora patroa")
+
+
+def _of_somebody_else(words: Words) -> int:
+    """Position up to which somebody else is spoken of: "minha vizinha tá grávida, mas o remédio é pra mim"; else 0."""
+    if "mas" not in words.words or not _OTHERS.intersection(words.words):
+        return 0
+    but = words.words.index("mas")
+    after = " ".join(words.words[but:])
+    mine = any(said in after for said in ("pra mim", "para mim"))
+    return but if mine and _OTHERS.intersection(words.words[:but]) else 0
 
 
 _DRINKING = word_set("todo muito cerveja cachaca pinga demais bastante agua vinho pouco socialmente direto")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cestas.catalogue import Catalogue
-from cestas.entities import extract
+from cestas.entities import answered_no, extract
+from cestas.knowledge import Product
 from cestas.lexicon import Lexicon
 from cestas.matching import PhraseBook
 from cestas.model import Block, Entities, Item
@@ -95,6 +97,8 @@ class Gate:
     flags: tuple[RedFlag, ...]
     phrases: PhraseBook
     """Words that raise a flag → the flag's id."""
+    literal: PhraseBook
+    """Words that raise a flag only as they stand ("dor muito forte na barriga")."""
     parts: PhraseBook
     """Words that raise a flag together with others, as themselves."""
 
@@ -155,6 +159,8 @@ def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexi
         return STATUS_RULE
     if not all(lexicon.products[name].suggestible for name in mentioned):
         return STATUS_RULE
+    if any(_too_strong(item.suggestion, product) for product in products):
+        return STATUS_RULE
     ingredients, classes = lexicon.contents(names)
     if any(f"alergia:{name}" in known.situations for name in ingredients | classes) or _cross_allergy(known, classes):
         return ALLERGY_RULE
@@ -167,6 +173,16 @@ def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexi
     if any(name in lexicon.classes and lexicon.classes[name].unrepeatable for name in shared):
         return CLASS_RULE
     return ""
+
+
+_STRENGTH = re.compile(r"(\d+(?:[.,]\d+)?)\s*mg\b", re.IGNORECASE)
+
+
+def _too_strong(label: str, product: Product) -> bool:
+    """True when a label names a strength that needs a prescription ("ibuprofeno 600 mg")."""
+    most = product.over_the_counter_up_to_mg
+    said = _STRENGTH.findall(label) if most is not None else ()
+    return any(float(number.replace(",", ".")) > (most or 0.0) for number in said)
 
 
 _NSAIDS = frozenset({"aine", "aas", "salicilato"})
@@ -201,7 +217,8 @@ def _choose(items: Sequence[Item], catalogue: Catalogue, lexicon: Lexicon) -> tu
 
 
 def _alert(gate: Gate, known: _Known, texts: Sequence[str]) -> str:
-    raised = {name for text in texts if text for name in _said(gate.phrases, words_of(text))}
+    books = (gate.phrases, gate.literal)
+    raised = {name for text in texts if text for book in books for name in _said(book, words_of(text))}
     parts = {name for text in texts if text for name in _said(gate.parts, words_of(text))}
     for flag in gate.flags:
         if flag.id in raised or any(wanted <= parts for wanted in flag.together):
@@ -217,7 +234,8 @@ def _said(phrases: PhraseBook, words: Words) -> set[str]:
     return {
         hit.name
         for hit in phrases.find(words)
-        if not hit.first or words.words[words.content[hit.first - 1]] not in ("nao", "sem", "nem", "nunca")
+        if not (hit.first and words.words[words.content[hit.first - 1]] in ("nao", "sem", "nem", "nunca"))
+        and not answered_no(words, hit)
     }
 
 
@@ -228,6 +246,7 @@ def _gate(key: _ById) -> Gate:
         rules=tuple(_rule(r) for r in key.safety["regras"]),
         flags=tuple(_flag(r) for r in flags),
         phrases=PhraseBook((said, r["id"]) for r in flags for said in r["falas"]),
+        literal=PhraseBook(((said, r["id"]) for r in flags for said in r.get("literais", ())), literal=True),
         parts=PhraseBook((said, said) for r in flags for group in r["juntas"] for said in group),
     )
 

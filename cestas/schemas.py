@@ -47,6 +47,7 @@ class IngredientRecord(_Record):
     dispensacao: Dispensing
     formas: list[Text]
     falas: list[Text]
+    isento_ate_mg: float | None = None
 
 
 class BrandRecord(_Record):
@@ -60,20 +61,30 @@ class BrandRecord(_Record):
     classe: str = ""
 
 
+class LabelRecord(_Record):
+    """A label of catalogues that names a kind of product, and all products that it may turn out to be."""
+
+    nome: Text
+    produtos: list[Text]
+    falas: list[Text]
+
+
 class MedicinesFile(_Record):
     """`medicines.json`."""
 
     ingredientes: list[IngredientRecord]
     marcas: list[BrandRecord]
+    rotulos: list[LabelRecord]
 
 
 class ArticleRecord(_Record):
-    """Something a pharmacy sells that is no medicine."""
+    """Something a pharmacy sells that is no medicine; `so_item`: it may be offered, but who names it needs nothing."""
 
     nome: Text
     classes: list[Text]
     categoria: Label
     falas: list[Text]
+    so_item: bool = False
 
 
 class ArticlesFile(_Record):
@@ -189,7 +200,7 @@ class CombinationRecord(_Record):
 
 
 class FlagRecord(_Record):
-    """A red flag and what the attendant is told."""
+    """A red flag and what the attendant is told; `literais` count word for word, `falas` with fillers between."""
 
     id: Text
     gravidade: Literal["emergencia"]
@@ -198,6 +209,7 @@ class FlagRecord(_Record):
     falas: list[Text]
     juntas: list[list[Text]]
     combinacoes: list[CombinationRecord]
+    literais: list[Text] = []
 
 
 class SafetyFile(_Record):
@@ -214,6 +226,14 @@ class WeightsFile(_Record):
     sure: float
     ahead: float
     features: dict[str, tuple[float, list[tuple[int, float]]]]
+
+
+class SpeakFile(_Record):
+    """`speak.json`, written by `python -m cestas.train`: feature → weight."""
+
+    bias: float
+    threshold: float
+    weights: dict[str, float]
 
 
 class TaxonomyFile(RootModel[dict[str, list[Text]]]):
@@ -262,6 +282,7 @@ FILES: dict[str, type[BaseModel]] = {
     "produtos": ProdutosFile,
     "safety": SafetyFile,
     "situations": SituationsFile,
+    "speak": SpeakFile,
     "symptoms": SymptomsFile,
     "taxonomy": TaxonomyFile,
     "weights": WeightsFile,

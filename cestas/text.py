@@ -28,7 +28,7 @@ FILLERS = word_set(
     pouco pouquinho demais toda todo hoje isso isto esse essa este esta aquele aquela aquilo num numa mais tambem cara
     ficou ficando fica fico ser sou era foi fui vai vou to estar ficar ando anda andando deu dando ca quando acho sinto
     sentindo parece meio super bastante forte terrivel danada danado horrivel moco moca senhor senhora ha faz fez ainda
-    desde dona seu doutor gente olha entao"""
+    desde dona seu doutor gente olha entao ce ces voce voces vc tu"""
 )
 """Words that a phrase may contain or lack without changing what it names."""
 

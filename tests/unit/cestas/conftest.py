@@ -3,12 +3,12 @@
 import pytest
 
 from cestas.catalogue import Catalogue
-from cestas.lexicon import Lexicon
+from cestas.lexicon import Lexicon, shipped
 
 
 @pytest.fixture(scope="session")
 def lexicon() -> Lexicon:
-    return Lexicon.load()
+    return shipped()
 
 
 @pytest.fixture(scope="session")

@@ -212,3 +212,29 @@ def test_a_combination_resolves_to_all_its_ingredients(lexicon: Lexicon, name: s
     assert product is not None
     assert set(product.ingredients) == ingredients
     assert product.is_medicine
+
+
+FOREIGN = Path(__file__).parents[2] / "data" / "foreign_cestas.json"
+
+
+def test_a_foreign_catalogue_of_generic_names_is_mostly_known_and_the_rest_is_listed(lexicon: Lexicon) -> None:
+    """Three hundred items as another pharmacy would call them, not as ours does."""
+    catalogue = Catalogue.load(FOREIGN)
+    items = [item for group in (*catalogue.by_micro.values(), *catalogue.by_macro.values()) for item in group]
+    assert len(items) >= 300
+    unknown = {item.suggestion for item in items if not lexicon.resolve(item.suggestion)}
+    assert sum(item.suggestion not in unknown for item in items) / len(items) >= 0.85
+    listed = "\n".join(check_command.problems(FOREIGN))
+    assert all(f"'{name}' is never suggested" in listed for name in unknown)
+
+
+@pytest.mark.parametrize(
+    ("label", "inside"),
+    [
+        ("Analgésico com cafeína", {"cafeina", "paracetamol", "acido acetilsalicilico"}),
+        ("Xarope para tosse seca", {"dropropizina", "dextrometorfano"}),
+        ("Antiácido mastigável", {"hidroxido de magnesio"}),
+    ],
+)
+def test_a_kind_of_product_stands_for_all_that_it_may_be(lexicon: Lexicon, label: str, inside: set[str]) -> None:
+    assert inside <= lexicon.resolve(label)
