@@ -30,7 +30,7 @@ class SegmenterSettings(BaseModel):
     """How much less silence ends an utterance of 2.1 s and more."""
     noisy_later_ms: int = Field(30, ge=0, le=2000)
     """How much more silence ends an utterance that stands less than 20 dB above the noise floor."""
-    tail_ms: int = Field(300, ge=0, le=5000)
+    tail_ms: int = Field(240, ge=0, le=5000)
     """Audio kept after the last frame of speech; never more than the hangover."""
     min_utterance_ms: int = Field(200, ge=0, le=5000)
     """Shorter speech (first to last frame of speech) is no utterance; the piece after a cut at the cap is exempt."""
