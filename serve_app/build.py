@@ -2,7 +2,6 @@
 
 # No `from __future__ import annotations` here: Serve reads the builder's real annotation to validate `args`.
 import logging
-import os
 import sys
 from typing import Any, cast
 
@@ -16,14 +15,12 @@ from deployments.telemetry.stage import Telemetry
 from deployments.voice.stage import Voice
 from serve_app.ingress import CounterIngress, counter_app
 from serve_app.metrics import RayMetrics
-from serve_app.settings import BaltoSettings, Environment, with_environment
+from serve_app.settings import BaltoSettings, Environment, missing_fast_flags, with_environment
 
 log = logging.getLogger("balto.build")
 
 THREAD_SWITCH_S = 0.001
 """How long a thread that computes may keep Python's lock from the event loop; the default of 5 ms shows."""
-
-FAST_INGRESS_FLAGS = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
 
 
 def build_app(args: BaltoSettings) -> Application:
@@ -78,7 +75,7 @@ def _log_where_serve_logs() -> None:
 
 
 def _warn_of_slow_ingress() -> None:
-    missing = [flag for flag in FAST_INGRESS_FLAGS if os.environ.get(flag) != "1"]
+    missing = missing_fast_flags()
     if missing:
         log.warning(
             "slow_ingress missing=%s: without these in the environment before Ray starts, a counter costs about eight "

@@ -22,6 +22,8 @@ from serve_app.passage import SessionSettings
 from serve_app.recorder import RecorderSettings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+FAST_INGRESS_FLAGS: Final = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
+"""Read by Ray Serve when it is imported: they must be in the environment of every node before Ray starts."""
 
 
 class Environment(BaseSettings):
@@ -65,6 +67,11 @@ class Environment(BaseSettings):
         user, password = quote(self.postgres_user, safe=""), quote(self.postgres_password.get_secret_value(), safe="")
         host = f"{self.postgres_host}:{self.postgres_port}"
         return SecretStr(f"postgresql://{user}:{password}@{host}/{quote(self.postgres_db, safe='')}")
+
+
+def missing_fast_flags() -> list[str]:
+    """Those of the fast ingress flags that this process runs without."""
+    return [flag for flag in FAST_INGRESS_FLAGS if os.environ.get(flag) != "1"]
 
 
 class AccessSettings(BaseModel):

@@ -80,4 +80,4 @@ def test_the_environment_is_read_in_the_settings_only():
         for path in modules(*ROOMS)
         if any(name in path.read_text() for name in ("os.environ", "os.getenv", "from os import environ"))
     }
-    assert readers <= {"serve_app/settings.py", "serve_app/local_ray.py", "serve_app/build.py"}
+    assert readers <= {"serve_app/settings.py", "serve_app/local_ray.py"}

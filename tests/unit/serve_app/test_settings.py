@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
-from serve_app.settings import ROOT, BaltoSettings, Environment, with_environment
+from serve_app.settings import ROOT, BaltoSettings, Environment, missing_fast_flags, with_environment
 
 NAMES = [name.upper() for name in Environment.model_fields]
 
@@ -97,6 +97,12 @@ def test_an_unknown_or_badly_typed_key_is_refused_and_named(args, names):
     with pytest.raises(ValidationError) as caught:
         BaltoSettings.model_validate(args)
     assert ".".join(str(part) for part in caught.value.errors()[0]["loc"]) == names
+
+
+def test_a_service_without_the_fast_ingress_flags_is_told_which_are_missing(monkeypatch):
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    monkeypatch.delenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", raising=False)
+    assert missing_fast_flags() == ["RAY_SERVE_THROUGHPUT_OPTIMIZED"]
 
 
 def test_secrets_do_not_show(environment):
