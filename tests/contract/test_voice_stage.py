@@ -15,7 +15,7 @@ from deployments.voice.settings import VoiceSettings
 from deployments.voice.stage import Voice
 
 RATE = 16_000
-FALA = (Path(__file__).parents[2] / "data" / "fala.wav").read_bytes()[44:]
+FALA = (Path(__file__).parents[1] / "data" / "fala.wav").read_bytes()[44:]
 SPEECH = np.frombuffer(FALA, "<i2") / 32768
 OFF = VoiceSettings(denoise="off", confirm="off")
 
