@@ -5,13 +5,14 @@ import contextlib
 import itertools
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from deployments.telemetry import embedded
 from serve_app.client import ClientSettings, CounterClient, source_from_file
 from tests.support.services import ROOT, running_service
 
@@ -51,6 +52,12 @@ def stop_database(data_dir: Path):
     psutil.wait_procs([postmaster], timeout=20)
 
 
+def start_database(data_dir: Path):
+    """Start it from a process that ends: one that lived on would own it, and keep it running for good."""
+    start = "import sys, pathlib; from deployments.telemetry import embedded; embedded.start(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", start, str(data_dir)], cwd=ROOT, check=True, timeout=60)
+
+
 def test_a_database_that_is_away_for_30_s_under_10_counters_delays_rows_and_loses_none(service):
     data_dir = Path(service.state_dir) / "pgdata"
     os.kill(service.process.pid, signal.SIGSTOP)  # or the launcher would bring the database back at once
@@ -59,7 +66,7 @@ def test_a_database_that_is_away_for_30_s_under_10_counters_delays_rows_and_lose
         stopped = time.monotonic()
         sessions = asyncio.run(speak(service, COUNTERS, speed=2.0))
         time.sleep(max(0.0, OUTAGE_S - (time.monotonic() - stopped)))
-        embedded.start(data_dir)
+        start_database(data_dir)
     finally:
         os.kill(service.process.pid, signal.SIGCONT)
     reference = asyncio.run(speak(service, 1, speed=2.0))[0]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.telemetry import embedded
 from serve_app.client import ClientSettings, CounterClient, Event, source_from_file
 from serve_app.local_ray import LocalRay, free_port
 
@@ -89,6 +90,7 @@ class RunningService:
                 self.stop()
             self.process.kill()
         self.ray.stop(gracefully=False)
+        embedded.stop(self.state_dir / "pgdata")
         shutil.rmtree(self.state_dir, ignore_errors=True)
         self.output_path.unlink(missing_ok=True)
 
