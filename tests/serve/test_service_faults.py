@@ -60,6 +60,7 @@ def start_database(data_dir: Path):
 
 def test_a_database_that_is_away_for_30_s_under_10_counters_delays_rows_and_loses_none(service):
     data_dir = Path(service.state_dir) / "pgdata"
+    asyncio.run(speak(service, 1, speed=8.0))  # the key is known before the database goes
     os.kill(service.process.pid, signal.SIGSTOP)  # or the launcher would bring the database back at once
     try:
         stop_database(data_dir)
