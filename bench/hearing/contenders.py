@@ -88,8 +88,8 @@ def previous_generation(pcm: bytes) -> Heard:
     return Heard(np.array(flags), classic(np.array(flags), 900, 600, 1), time.process_time() - began)
 
 
-def silero_alone(model: Silero) -> Contender:
-    """Silero VAD at .5, its 32 ms steps read on our 30 ms frames, with the hangover and pre-roll of ours."""
+def silero_alone(model: Silero, hangover_ms: int = 600) -> Contender:
+    """Silero VAD at .5, its 32 ms steps read on our 30 ms frames, with a fixed hangover and the pre-roll of ours."""
 
     def hear(pcm: bytes) -> Heard:
         began = time.process_time()
@@ -100,7 +100,7 @@ def silero_alone(model: Silero) -> Contender:
         probabilities = model.probabilities(np.ascontiguousarray(views[::STEP_SAMPLES][:steps]))
         middles = (np.arange(len(pcm) // FRAME_BYTES) * FRAME_SAMPLES + FRAME_SAMPLES // 2) // STEP_SAMPLES
         flags = probabilities[np.minimum(middles, steps - 1)] >= 0.5
-        return Heard(flags, classic(flags, 600, 390, 3), time.process_time() - began)
+        return Heard(flags, classic(flags, hangover_ms, 390, 3), time.process_time() - began)
 
     return hear
 
