@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cestas.data_files import DATA_DIR, CestasError, load_taxonomy, read_json
+from cestas.data_files import DATA_DIR, CestasError, load_taxonomy
+from cestas.json_place import Place, line_of, shown
 from cestas.model import Item
 from cestas.text import fold, slug
 
+Items = tuple[Item, ...]
+ConvertedT = TypeVar("ConvertedT")
+
 
 class CatalogueError(CestasError):
-    """A `cestas.json` or `produtos.json` is missing or malformed; the text names the file, the place and the reason."""
+    """A `cestas.json` or `produtos.json` is missing or malformed; the text names file, line, place and reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Catalogue:
 
     @classmethod
     def load(cls, cestas_path: Path | None = None, produtos_path: Path | None = None) -> Catalogue:
-        """Read both files (None: the shipped ones); raises CatalogueError with place and reason."""
+        """Read both files (None: the shipped ones); raises CatalogueError with line, place and reason."""
         cestas_path = cestas_path or DATA_DIR / "cestas.json"
         produtos_path = produtos_path or DATA_DIR / "produtos.json"
         return _Reader(load_taxonomy()).read(cestas_path, produtos_path)
@@ -54,6 +59,14 @@ class Catalogue:
         return tuple(product.item for product in self.products if wanted.intersection(product.indications))
 
 
+class _Misplaced(Exception):
+    """A value is not what it must be; `place` says where it stands."""
+
+    def __init__(self, place: Place, what: str) -> None:
+        super().__init__(f"{shown(place)}: must be {what}")
+        self.place = place
+
+
 class _Reader:
     """Checks and converts the two files."""
 
@@ -62,43 +75,43 @@ class _Reader:
         self._roles: dict[str, str] = {}
 
     def read(self, cestas_path: Path, produtos_path: Path) -> Catalogue:
-        baskets = read_json(cestas_path, CatalogueError)
-        file = cestas_path.name
-        _expect(isinstance(baskets, dict), file, "$", "an object")
-        fallback = baskets.get("fallback_macro_default", {})
-        by_category = baskets.get("cestas_por_macro_micro", {})
-        _expect("cestas_por_macro_micro" in baskets, file, "cestas_por_macro_micro", "present")
-        _expect(isinstance(fallback, dict), file, "fallback_macro_default", "an object")
-        _expect(isinstance(by_category, dict), file, "cestas_por_macro_micro", "an object")
+        by_micro, by_macro = _converted(cestas_path, self._baskets)
+        return Catalogue(by_micro, by_macro, _converted(produtos_path, self._products), self._roles)
+
+    def _baskets(self, value: Any) -> tuple[dict[tuple[str, str], Items], dict[str, Items]]:
+        _expect(isinstance(value, dict), (), "an object")
+        fallback, by_category = value.get("fallback_macro_default", {}), value.get("cestas_por_macro_micro", {})
+        _expect("cestas_por_macro_micro" in value, ("cestas_por_macro_micro",), "present")
+        _expect(isinstance(fallback, dict), ("fallback_macro_default",), "an object")
+        _expect(isinstance(by_category, dict), ("cestas_por_macro_micro",), "an object")
         by_macro = {}
         for macro, items in fallback.items():
-            place = f"fallback_macro_default.{macro}"
-            self._known(macro, file, place)
-            by_macro[macro] = self._items(items, (macro,), file, place)
+            place: Place = ("fallback_macro_default", macro)
+            self._known(macro, place)
+            by_macro[macro] = self._items(items, (macro,), place)
         by_micro = {}
         for macro, micros in by_category.items():
-            place = f"cestas_por_macro_micro.{macro}"
-            self._known(macro, file, place)
-            _expect(isinstance(micros, dict), file, place, "an object")
+            place = ("cestas_por_macro_micro", macro)
+            self._known(macro, place)
+            _expect(isinstance(micros, dict), place, "an object")
             for micro, items in micros.items():
-                _expect(micro in self._taxonomy[macro], file, f"{place}.{micro}", "a micro category of the taxonomy")
-                by_micro[macro, micro] = self._items(items, (macro, micro), file, f"{place}.{micro}")
-        products = self._products(read_json(produtos_path, CatalogueError), produtos_path.name)
-        return Catalogue(by_micro, by_macro, products, self._roles)
+                _expect(micro in self._taxonomy[macro], (*place, micro), "a micro category of the taxonomy")
+                by_micro[macro, micro] = self._items(items, (macro, micro), (*place, micro))
+        return by_micro, by_macro
 
-    def _known(self, macro: str, file: str, place: str) -> None:
-        _expect(macro in self._taxonomy, file, place, "a macro category of the taxonomy")
+    def _known(self, macro: str, place: Place) -> None:
+        _expect(macro in self._taxonomy, place, "a macro category of the taxonomy")
 
-    def _items(self, value: Any, category: tuple[str, ...], file: str, place: str) -> tuple[Item, ...]:
-        _expect(isinstance(value, list), file, place, "a list")
+    def _items(self, value: Any, category: tuple[str, ...], place: Place) -> Items:
+        _expect(isinstance(value, list), place, "a list")
         items = []
         for index, record in enumerate(value):
-            here = f"{place}[{index}]"
-            _expect(isinstance(record, dict), file, here, "an object")
-            suggestion = _text(record, "sugestao", file, here)
-            explanation = _text(record, "explicacao", file, here)
+            here = (*place, index)
+            _expect(isinstance(record, dict), here, "an object")
+            suggestion = _text(record, "sugestao", here)
+            explanation = _text(record, "explicacao", here)
             tag = record.get("tag") or ""
-            _expect(isinstance(tag, str), file, f"{here}.tag", "a string")
+            _expect(isinstance(tag, str), (*here, "tag"), "a string")
             item = Item("/".join(slug(part) for part in (*category, suggestion)), suggestion, explanation, tag)
             items.append(item)
             role = record.get("papel")
@@ -106,16 +119,15 @@ class _Reader:
                 self._roles[item.id] = role
         return tuple(items)
 
-    def _products(self, value: Any, file: str) -> tuple[Product, ...]:
-        _expect(isinstance(value, list), file, "$", "a list")
+    def _products(self, value: Any) -> tuple[Product, ...]:
+        _expect(isinstance(value, list), (), "a list")
         products = []
         for index, record in enumerate(value):
-            here = f"[{index}]"
-            _expect(isinstance(record, dict), file, here, "an object")
-            name = _text(record, "produto", file, here)
+            _expect(isinstance(record, dict), (index,), "an object")
+            name = _text(record, "produto", (index,))
             said = record.get("indicacao")
             good = isinstance(said, list) and bool(said) and all(isinstance(s, str) and s.strip() for s in said)
-            _expect(good, file, f"{here}.indicacao", "a list of one or more non-empty strings")
+            _expect(good, (index, "indicacao"), "a list of one or more non-empty strings")
             phrases = [str(phrase) for phrase in said or ()]
             explanation = f"Costuma ser procurado para {phrases[0].strip().lower()}."
             item = Item(f"produtos/{slug(name)}", name, explanation, phrases[0])
@@ -123,12 +135,31 @@ class _Reader:
         return tuple(products)
 
 
-def _text(record: dict[str, Any], key: str, file: str, place: str) -> str:
+def _converted(path: Path, convert: Callable[[Any], ConvertedT]) -> ConvertedT:
+    """What `convert` makes of the file; raises CatalogueError with the file, the line, the place and the reason."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")  # editors on Windows put a mark in front
+        value = json.loads(text)
+    except OSError as exc:
+        raise CatalogueError(f"{path.name}: cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise CatalogueError(f"{path.name}: byte {exc.start} is not UTF-8; save it as UTF-8") from exc
+    except json.JSONDecodeError as exc:
+        raise CatalogueError(f"{path.name}: line {exc.lineno} column {exc.colno}: {exc.msg}") from exc
+    except RecursionError:
+        raise CatalogueError(f"{path.name}: is nested too deeply") from None
+    try:
+        return convert(value)
+    except _Misplaced as exc:
+        raise CatalogueError(f"{path.name}: line {line_of(text, exc.place)}: {exc}") from None
+
+
+def _text(record: dict[str, Any], key: str, place: Place) -> str:
     value = record.get(key)
-    _expect(isinstance(value, str) and bool(value.strip()), file, f"{place}.{key}", "a non-empty string")
+    _expect(isinstance(value, str) and bool(value.strip()), (*place, key), "a non-empty string")
     return str(value).strip()
 
 
-def _expect(holds: bool, file: str, place: str, what: str) -> None:
+def _expect(holds: bool, place: Place, what: str) -> None:
     if not holds:
-        raise CatalogueError(f"{file}: {place}: must be {what}")
+        raise _Misplaced(place, what)

@@ -34,6 +34,7 @@ def problems(cestas_path: Path | None = None, produtos_path: Path | None = None,
         *_references(data, lexicon),
         *_duplicates(data),
         *_rules(lexicon),
+        *_needs(lexicon),
         *_items(catalogue, lexicon),
         *(_completeness(catalogue, lexicon) if cestas_path is None else ()),
     ]
@@ -104,6 +105,20 @@ def _rules(lexicon: Lexicon) -> Iterator[str]:
         for complaints, _ in flag.all_of:
             for name in sorted(complaints - set(lexicon.complaints)):
                 yield f"safety.json: {flag.id}: {name} is not a complaint"
+
+
+def _needs(lexicon: Lexicon) -> Iterator[str]:
+    """Needs that name what does not exist, so that nobody could ever meet them."""
+    known = {(macro, micro) for macro, micros in lexicon.taxonomy.items() for micro in (*micros, None)}
+    for need in gate_of(lexicon).needs:
+        for name in sorted(need.classes - set(lexicon.classes)):
+            yield f"safety.json: {need.id}: {name} is not a class"
+        for name in sorted(need.ingredients - set(lexicon.products)):
+            yield f"safety.json: {need.id}: {name} is not an ingredient or article"
+        for name in sorted(need.complaints - set(lexicon.complaints)):
+            yield f"safety.json: {need.id}: {name} is not a complaint"
+        for macro, micro in sorted(need.categories - known, key=str):
+            yield f"safety.json: {need.id}: {macro}/{micro} is not a category of the taxonomy"
 
 
 def _items(catalogue: Catalogue, lexicon: Lexicon) -> Iterator[str]:

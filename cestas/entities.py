@@ -9,12 +9,12 @@ from functools import lru_cache
 from rapidfuzz.distance import Levenshtein
 
 from cestas.fuzzy import mangled_names
-from cestas.intent import calls_for_nothing, is_personal
+from cestas.intent import calls_for_nothing, is_figure, is_personal
 from cestas.knowledge import Complaint
 from cestas.lexicon import SOUND_STEM_AT_LEAST, Lexicon
 from cestas.matching import Hit
 from cestas.model import Entities
-from cestas.people import allergic_to, situations_of
+from cestas.people import allergic_to, fever_at, situations_of
 from cestas.text import BREAK, FILLERS, Words, sound, words_of
 
 _GUESS_AT_LEAST = 2
@@ -23,9 +23,11 @@ _NEGATORS = frozenset({"nao", "sem", "nem", "nunca", "nenhum", "nenhuma", "nada"
 _UNWANTED = frozenset({"quero", "queria", "gosto", "pode", "posso", "e", "precisa", "preciso", "adianta", "resolve"})
 _GRAMMAR_REACH = 3
 """Content words that may stand between a body part and what is said of it."""
-_EXPLAINED_BY_INJURY = frozenset({"dor", "inchaco", "vermelho", "ardor", "seco"})
+_EXPLAINED_BY_INJURY = frozenset({"dor", "vermelho", "ardor", "seco"})
 _GRAMMAR_BREAKS = 1
 """Clause ends that may stand between them: "pro joelho. — tá inchado?"."""
+_FEVER = "febre"
+_TROUBLES = frozenset({"sintoma", "doenca"})
 _IN_USE_REACH = 4
 """Words that may stand between "toma" and the medicine."""
 
@@ -95,10 +97,17 @@ def reading_of(text: str, lexicon: Lexicon) -> Reading:
     things = sorted([*things, *mangled_names(words, taken, lexicon)], key=lambda hit: hit.first)
     taken = _taken(len(words.content), things, troubles)
     injured = any(hit.name in lexicon.grammar.injuries for hit in troubles)
-    troubles = sorted([*troubles, *_by_grammar(heard, taken, injured, lexicon)], key=lambda hit: hit.first)
+    troubles = [*troubles, *_by_grammar(heard, taken, injured, lexicon), *_by_degrees(words)]
+    troubles.sort(key=lambda hit: hit.first)
     denied = _denied(words)
     silent = not (things or troubles)
-    said = [hit for hit in troubles if not (denied[hit.first] or answered_no(words, hit))]
+    figure = is_figure(words)
+    said = [
+        hit
+        for hit in troubles
+        if not (denied[hit.first] or answered_no(words, hit) or denied_after(words, hit))
+        and not (figure and lexicon.complaints[hit.name].kind in _TROUBLES)
+    ]
     return Reading(words, things, _narrowed(said, lexicon), denied, silent)
 
 
@@ -110,6 +119,14 @@ def answered_no(words: Words, hit: Hit) -> bool:
     while at < len(words.words) and words.words[at] == BREAK:
         at += 1
     return words.words[at : at + 2] == ["nao", BREAK]
+
+
+def denied_after(words: Words, hit: Hit) -> bool:
+    """ "tô suando frio não, é só garganta": denied at the end of its clause, as people of the North-East do."""
+    at = words.content[hit.last] + 1
+    if words.words[at : at + 1] != ["nao"]:
+        return False
+    return at + 1 == len(words.words) or (words.words[at + 1] == BREAK and words.quote(at + 1, at + 1) != "?")
 
 
 def _narrowed(troubles: list[Hit], lexicon: Lexicon) -> list[Hit]:
@@ -196,6 +213,15 @@ def _by_grammar(words: Words, taken: list[bool], injured: bool, lexicon: Lexicon
                 hits.append(Hit(name, min(part.first, said.first), max(part.last, said.last)))
                 break
     return hits
+
+
+def _by_degrees(words: Words) -> list[Hit]:
+    """Fever said as a temperature: "tá com trinta e nove"."""
+    at = fever_at(words)
+    if at is None or at not in words.content:
+        return []
+    place = words.content.index(at)
+    return [Hit(_FEVER, place, place)]
 
 
 def _related(words: Words, part: Hit, said: Hit, taken: list[bool]) -> bool:

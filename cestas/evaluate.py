@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from cestas.text import word_set
 NOTHING = "OUTRO"
 """The macro that labels give to what is about nothing; advice without a macro counts as it."""
 
-Advise = Callable[[str], RulesAdvice]
+ELSEWHERE = "cestas knows the rules alone; for a language model run: python -m deployments.recommender.evaluate"
 
 
 class LabelsError(Exception):
@@ -122,18 +122,26 @@ def _label(r: dict[str, Any]) -> Label:
     return Label(id=r["id"], kind=r["kind"], text=r["text"], suggest=bool(r["suggest"]), **lists)
 
 
-def evaluate(labels: Sequence[Label], lexicon: Lexicon, advised: Advise) -> tuple[Tally, dict[str, Tally], list[float]]:
-    """Advise on every label: the tally of all, one per kind, and the milliseconds each took."""
+def figures_of(
+    advisor: str, labels: Sequence[Label], advices: Sequence[RulesAdvice], took_ms: Sequence[float], lexicon: Lexicon
+) -> dict[str, Any]:
+    """All figures of whoever gave `advices` on `labels`, one each, per kind too, with the ids of what went wrong.
+
+    Raises LabelsError for a word of `forbidden` that nobody has given a meaning.
+    """
     for word in {word for label in labels for word in label.forbidden}:
         _meaning(word, lexicon)
-    whole, kinds, took_ms = Tally(), dict[str, Tally](), list[float]()
-    for label in labels:
-        started = time.perf_counter()
-        advice = advised(label.text)
-        took_ms.append((time.perf_counter() - started) * 1e3)
+    whole, kinds = Tally(), dict[str, Tally]()
+    for label, advice in zip(labels, advices, strict=True):
         for tally in (whole, kinds.setdefault(label.kind, Tally())):
             _count(tally, label, advice, lexicon)
-    return whole, kinds, took_ms
+    return {
+        "advisor": advisor,
+        **whole.figures(),
+        "latency_ms": {"p50": round(_percentile(took_ms, 0.5), 3), "p99": round(_percentile(took_ms, 0.99), 3)},
+        "kinds": {kind: tally.figures() for kind, tally in sorted(kinds.items())},
+        "wrong": whole.wrong,
+    }
 
 
 def _count(tally: Tally, label: Label, advice: RulesAdvice, lexicon: Lexicon) -> None:
@@ -253,18 +261,17 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def report(labels: Sequence[Label], lexicon: Lexicon, catalogue: Catalogue) -> dict[str, Any]:
-    """All figures of the rules on `labels`, per kind too, with the ids of what went wrong."""
-    whole, kinds, took_ms = evaluate(labels, lexicon, lambda text: advise(text, lexicon, catalogue))
-    return {
-        "advisor": "regras",
-        **whole.figures(),
-        "latency_ms": {"p50": round(_percentile(took_ms, 0.5), 3), "p99": round(_percentile(took_ms, 0.99), 3)},
-        "kinds": {kind: tally.figures() for kind, tally in sorted(kinds.items())},
-        "wrong": whole.wrong,
-    }
+    """All figures of the rules on `labels`; see `figures_of`."""
+    advices, took_ms = [], list[float]()
+    for label in labels:
+        started = time.perf_counter()
+        advices.append(advise(label.text, lexicon, catalogue))
+        took_ms.append((time.perf_counter() - started) * 1e3)
+    return figures_of("regras", labels, advices, took_ms, lexicon)
 
 
-def _lines(figures: dict[str, Any]) -> Iterable[str]:
+def lines(figures: dict[str, Any]) -> Iterable[str]:
+    """The figures as a table for people."""
     yield f"{'kind':20} {'n':>4} {'macro':>6} {'micro':>6} {'sug P':>6} {'sug R':>6} {'unsafe':>6}"
     for name, row in (("all", figures), *figures["kinds"].items()):
         suggest = row["suggest"]
@@ -284,9 +291,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; exit code 1 when something unsafe was suggested, 2 when the labels cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m cestas.evaluate", description=__doc__)
     parser.add_argument("labels", type=Path, help="labelled utterances, one JSON object a line")
-    parser.add_argument("--advisor", choices=("rules",), default="rules", help="who advises")
+    parser.add_argument("--advisor", choices=("rules", "llm", "cascade"), default="rules", help="who advises")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
+    if options.advisor != "rules":
+        sys.stderr.write(f"{ELSEWHERE} {options.labels} --advisor {options.advisor}\n")
+        return 2
     try:
         labels = read_labels(options.labels)
     except (LabelsError, OSError) as error:
@@ -297,7 +307,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LabelsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    text = json.dumps(figures, ensure_ascii=False, indent=1) if options.json else "\n".join(_lines(figures))
+    text = json.dumps(figures, ensure_ascii=False, indent=1) if options.json else "\n".join(lines(figures))
     sys.stdout.write(f"{text}\n")
     return 1 if figures["unsafe"] else 0
 

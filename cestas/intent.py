@@ -47,13 +47,18 @@ def intent_of(text: str, entities: Entities) -> Intent:
 
 _NEVER = ("animal", "interno", "troca")
 """Cues of talk in which nothing is ever wanted for a person: of animals, among attendants, about a return."""
-_UNLESS_NEEDED = ("servico", "recusa", "fofoca")
-"""Cues of a service, a refusal or gossip: heeded unless the same person complains and asks."""
+_UNLESS_NEEDED = ("servico", "recusa", "fofoca", "injecao")
+"""Cues of a service, a refusal, gossip or orders to a machine: heeded unless the same person complains and asks."""
 
 
 def calls_for_nothing(words: Words) -> bool:
     """True when the words ask for a price or a dose, pay, greet or come from the television: nothing to guess at."""
     return bool(cues_of(words))
+
+
+def is_figure(words: Words) -> bool:
+    """True when what sounds like a complaint is a figure of speech, long cured, or an animal's."""
+    return not cues_of(words).isdisjoint(("figurado", "animal"))
 
 
 def cues_of(words: Words) -> frozenset[str]:

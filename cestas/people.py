@@ -8,7 +8,11 @@ from cestas.lexicon import Lexicon
 from cestas.matching import Hit
 from cestas.text import BREAK, Words, word_set
 
-_UNITS = {"ano": 12.0, "aninho": 12.0, "mes": 1.0, "mese": 1.0, "mesinho": 1.0, "semana": 0.25, "dia": 1 / 30}
+_UNITS = {
+    "ano": 12.0, "aninh": 12.0, "anin": 12.0, "mes": 1.0, "mese": 1.0, "meszinh": 1.0, "semana": 0.25, "seman": 0.25,
+    "dia": 1 / 30, "diazinh": 1 / 30,
+}  # fmt: skip
+"""Stems of the words that measure an age, in months."""
 _NUMBERS = {
     "um": 1, "uma": 1, "dois": 2, "duas": 2, "tres": 3, "quatro": 4, "cinco": 5, "seis": 6, "sete": 7, "oito": 8,
     "nove": 9, "dez": 10, "onze": 11, "doze": 12, "treze": 13, "catorze": 14, "quatorze": 14, "quinze": 15,
@@ -20,12 +24,38 @@ _TENS = {
 }  # fmt: skip
 _DURATION = word_set("ha faz fazem por uns umas durante quase mais injecao cartela tratamento cada dura dose")
 """Words before a number of years, months or days that make it a duration instead of an age."""
-_AGE_LEADS = word_set("de tem com tenho completou fez minha filha filho bebe nenem menino menina ela ele")
+_AGE_LEADS = word_set(
+    "de tem com tenho completou completando fez fazendo minha filha filho bebe nenem menino menina ela ele ate tinha"
+)
+_CHILDREN = word_set(
+    """crianca menino menina filho filha neto neta sobrinho sobrinha garoto garota guri guria afilhado afilhada bebe
+    nenem pequeno pequena moleque enteado enteada filhinho filhinha netinho netinha menininho menininha"""
+)
+_GROWN = word_set(
+    """avo vo vovo mae pai sogro sogra tio tia senhora senhor idoso idosa velhinho velhinha paciente marido esposa homem
+    mulher vizinha vizinho bisavo patroa patrao velho velha"""
+)
+_OF_AGE = word_set("de com tem fez completou ja ta os seus uns tinha")
+"""Words that may stand between a person and a bare number that is an age ("a senhora de setenta e nove")."""
+_AFTER_AGE = word_set(
+    """com ta tava esta que ele ela toma tomando tem anda nao sente reclama e pra ja vive so ficou caiu acordou usa
+    quando hipertensa hipertenso diabetica diabetico"""
+)
+"""Words that may follow such a number; a noun would make it a count of something else."""
+_OLDEST_YEARS = 110
+_EXPECTING = word_set("de com no")
+_EXPECTING_SUBJECT = word_set(
+    "barriga barrigao to tou estou tava ta esta eu esposa mulher nora filha cunhada namorada irma"
+)
+_EXPECTING_MONTHS, _EXPECTING_WEEKS = 9, range(5, 43)
 _PREGNANT = re.compile(r"gravid|gesta|gesto|buchuda|prenh")
 _OLD_YEARS, _ADULT_YEARS, _CHILD_YEARS = 60, 18, 12
 _BABY_MONTHS = 24
 _BELOW = 0.5
 """Of a unit: what "menos de três meses" is counted below three."""
+_FEVER_LEADS = word_set("com deu marcou marcando bateu batendo chegou temperatura termometro fez")
+_FEVER_DEGREES = range(38, 42)
+_AFTER_FEVER = word_set("graus grau e desde ontem hoje agora que nao faz ha de ja meio pouco")
 
 
 def ages_in_months(words: Words) -> list[float]:
@@ -40,6 +70,75 @@ def ages_in_months(words: Words) -> list[float]:
             below = words.words[max(0, first - 2) : first] == ["menos", "de"]
             ages.append((number - _BELOW if below else number) * unit)
     return ages
+
+
+def fever_at(words: Words) -> int | None:
+    """Position where a temperature of fever is said without the word ("tá com trinta e nove"); None without one."""
+    for at in range(1, len(words.words)):
+        if not _is_number(words.words[at]):
+            continue
+        number, first = _number_before(words.words, at + 1)
+        following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
+        if number not in _FEVER_DEGREES or first == 0 or words.words[first - 1] not in _FEVER_LEADS:
+            continue
+        beyond = words.words[at + 2] if at + 2 < len(words.words) else BREAK
+        if following == BREAK or (following in _AFTER_FEVER and beyond not in _UNITS and beyond != "reais"):
+            return at
+    return None
+
+
+def bare_ages_in_months(words: Words) -> list[float]:
+    """Ages said without their unit ("meu sogro, setenta e seis", "criança de quatro"), in months."""
+    ages = []
+    for at, word in enumerate(words.words):
+        if not _is_number(word):
+            continue
+        following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
+        if following != BREAK and (following not in _AFTER_AGE or _goes_on(words.words, at)):
+            continue
+        number, first = _number_before(words.words, at + 1)
+        if number is not None and (who := _whose(words.words, first)):
+            fits = number < _CHILD_YEARS if who in _CHILDREN else _OLD_YEARS <= number <= _OLDEST_YEARS
+            ages += [number * 12.0] if fits else []
+    return ages
+
+
+def _is_number(word: str) -> bool:
+    return word in _NUMBERS or word in _TENS or word.isdigit()
+
+
+def _goes_on(words: list[str], at: int) -> bool:
+    """True when the number at `at` is only the beginning of one: "setenta e dois"."""
+    return words[at] in _TENS and words[at + 1] == "e" and at + 2 < len(words) and words[at + 2] in _NUMBERS
+
+
+def _whose(words: list[str], first: int) -> str:
+    """The person whose age begins at `first`; empty when none stands right before it."""
+    at = first - 1
+    if at >= 0 and words[at] not in _OF_AGE and words[at] != BREAK:
+        return ""
+    while at >= 0 and (words[at] in _OF_AGE or words[at] == BREAK) and first - at <= 3:
+        at -= 1
+    return words[at] if at >= 0 and words[at] in _CHILDREN | _GROWN else ""
+
+
+def is_expecting(words: Words) -> bool:
+    """True when somebody says how far a pregnancy is without naming it: "tô de cinco meses", "com trinta semanas"."""
+    for at, stem in enumerate(words.stems):
+        unit = _UNITS.get(stem)
+        if unit not in (1.0, 0.25) or at == 0:
+            continue
+        number, first = _number_before(words.words, at)
+        lead = words.words[first - 1] if number is not None and first else ""
+        if number is None or lead not in _EXPECTING or "bebe" in words.words or "nenem" in words.words:
+            continue
+        before = set(words.words[max(0, first - 4) : first - 1])
+        goes_on = at + 1 < len(words.words) and words.words[at + 1] in ("de", "com", "sem", "que")
+        weeks = unit < 1.0 and number in _EXPECTING_WEEKS
+        months = unit == 1.0 and 1 < number <= _EXPECTING_MONTHS and lead == "de"
+        if before & _EXPECTING_SUBJECT and not before & _CHILDREN - {"filha"} and not goes_on and (weeks or months):
+            return True
+    return False
 
 
 def _number_before(words: list[str], at: int) -> tuple[int | None, int]:
@@ -64,7 +163,10 @@ def _is_age(words: list[str], first: int, unit_at: int) -> bool:
     if before in _DURATION:
         return False
     if words[unit_at].startswith(("dia", "semana")):
-        return before in ("de", "com", "tem") and any(w in ("bebe", "nenem", "nascido", "nasceu", "rn") for w in words)
+        if before not in ("de", "com", "tem"):
+            return False
+        whose = words[first - 2] if first > 1 else ""
+        return whose in _CHILDREN or any(w in ("bebe", "nenem", "nascido", "nasceu", "rn") for w in words)
     return before in _AGE_LEADS or before == BREAK or first == 0
 
 
@@ -77,7 +179,11 @@ def situations_of(words: Words, lexicon: Lexicon, denied: list[bool]) -> list[st
             found.append(hit.name)
     if "nascido" in words.words and "recem" in words.words:
         found += ["bebe_menor_3_meses", "bebe_menor_6_meses"]
-    return list(dict.fromkeys(_with_ages(found, ages_in_months(words))))
+    ages = [*ages_in_months(words), *bare_ages_in_months(words)]
+    if is_expecting(words):
+        found.append("gestante")
+        ages = ages if _CHILDREN.intersection(words.words) else [months for months in ages if months >= _BABY_MONTHS]
+    return list(dict.fromkeys(_with_ages(found, ages)))
 
 
 def _with_ages(found: list[str], ages: list[float]) -> list[str]:

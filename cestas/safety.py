@@ -14,7 +14,8 @@ from cestas.knowledge import Product
 from cestas.lexicon import Lexicon
 from cestas.matching import PhraseBook
 from cestas.model import Block, Entities, Item
-from cestas.text import Words, words_of
+from cestas.needs import Named, Need, lacking, named, need_of
+from cestas.text import Words, word_set, words_of
 
 AT_MOST = 3
 """Items in one suggestion: what an attendant can say and a customer can remember."""
@@ -83,18 +84,23 @@ class RedFlag:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """What counts of a customer; what somebody is allergic to is neither bought nor taken."""
+
     situations: frozenset[str]
     ingredients: frozenset[str]
     classes: frozenset[str]
     complaints: frozenset[str]
+    allergies: frozenset[str]
+    """Ingredients and classes that somebody reacts to, with all classes of the products named so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rules and red flags of `safety.json`."""
+    """The rules, needs and red flags of `safety.json`."""
 
     rules: tuple[Rule, ...]
     flags: tuple[RedFlag, ...]
+    needs: tuple[Need, ...]
     phrases: PhraseBook
     """Words that raise a flag → the flag's id."""
     literal: PhraseBook
@@ -114,18 +120,22 @@ def check(
     """Decide on `items` for the person of `entities`, `text` and `context` (earlier texts of the same customer).
 
     Deterministic and last, after every advisor. At most `AT_MOST` items pass, each of another role; every other rule's
-    block is listed. A red flag in any of the texts leaves no item and fills `alert`.
+    block is listed. A red flag in any of the texts leaves no item and fills `alert`. A medicine needs a complaint or a
+    request among what was said; without any text (nobody was heard) only the contraindications count.
     """
     gate = gate_of(lexicon)
-    known = _known([entities, *(extract(said, lexicon) for said in (text, *context) if said)], lexicon)
-    alert = _alert(gate, known, (text, *context))
+    texts = tuple(said for said in (text, *context) if said)
+    parts = [entities, *(extract(said, lexicon) for said in texts)]
+    known = _known(parts, lexicon)
+    alert = _alert(gate, known, texts)
     if alert:
         return SafetyVerdict((), tuple(Block(item.id, ALERT_RULE) for item in items), alert)
     kept: list[Item] = []
     blocked: list[Block] = []
     applying = [rule for rule in gate.rules if rule.applies(known)]
+    wanted = named(parts, texts, lexicon) if texts else None
     for item in items:
-        rule_id = _blocking(item, known, applying, lexicon)
+        rule_id = _blocking(item, known, applying, lexicon) or _needless(item, wanted, gate, lexicon)
         if rule_id:
             blocked.append(Block(item.id, rule_id))
         else:
@@ -142,10 +152,15 @@ def _known(parts: Iterable[Entities], lexicon: Lexicon) -> _Known:
         names.update((*part.medicines, *part.articles))
         complaints.update((*part.symptoms, *part.diseases))
     situations.update(lexicon.people.by_disease[name] for name in complaints if name in lexicon.people.by_disease)
-    ingredients, classes = lexicon.contents(names)
+    allergies = {name.removeprefix("alergia:") for name in situations if name.startswith("alergia:")}
+    allergic = {
+        name for name in names if name in lexicon.products and {*lexicon.products[name].ingredients} <= allergies
+    }
+    ingredients, classes = lexicon.contents(names - allergic)
     situations.update(lexicon.classes[name].situation for name in classes if name in lexicon.classes)
     situations.discard("")
-    return _Known(frozenset(situations), ingredients, classes, frozenset(complaints))
+    _, reacting = lexicon.contents(allergic)
+    return _Known(frozenset(situations), ingredients, classes, frozenset(complaints), reacting.union(allergies))
 
 
 def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexicon) -> str:
@@ -167,12 +182,30 @@ def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexi
     for rule in applying:
         if rule.forbids(ingredients, classes):
             return rule.id
-    if ingredients & known.ingredients:
+    if _substances(ingredients) & _substances(known.ingredients):
         return DUPLICATE_RULE
     shared = classes & known.classes
     if any(name in lexicon.classes and lexicon.classes[name].unrepeatable for name in shared):
         return CLASS_RULE
     return ""
+
+
+_ROUTES = word_set(
+    "topico topica bucal vaginal colirio pastilha oral pediatrico infantil retal ocular nasal supositorio antiacido"
+)
+"""Words that tell by which way an ingredient is given, not what it is: "clotrimazol vaginal" is clotrimazol."""
+
+
+def _substances(ingredients: frozenset[str]) -> frozenset[str]:
+    """`ingredients` whatever the way they are given, so that one is not bought twice as a cream and a tablet."""
+    cut = (name.rpartition(" ") for name in ingredients)
+    return frozenset(first if first and last in _ROUTES else f"{first} {last}".strip() for first, _, last in cut)
+
+
+def _needless(item: Item, wanted: Named | None, gate: Gate, lexicon: Lexicon) -> str:
+    if wanted is None:
+        return ""
+    return lacking(*lexicon.contents(lexicon.resolve(item.suggestion)), wanted, gate.needs)
 
 
 _STRENGTH = re.compile(r"(\d+(?:[.,]\d+)?)\s*mg\b", re.IGNORECASE)
@@ -190,9 +223,7 @@ _NSAIDS = frozenset({"aine", "aas", "salicilato"})
 
 def _cross_allergy(known: _Known, classes: frozenset[str]) -> bool:
     """Who reacts to one anti-inflammatory, salicylate or metamizole may react to another of them."""
-    allergies = {name[len("alergia:") :] for name in known.situations if name.startswith("alergia:")}
-    reacts = bool(allergies & _NSAIDS) or bool(allergies & known.ingredients and known.classes & _NSAIDS)
-    return reacts and bool(classes & _NSAIDS)
+    return bool(known.allergies & _NSAIDS and classes & _NSAIDS)
 
 
 def _choose(items: Sequence[Item], catalogue: Catalogue, lexicon: Lexicon) -> tuple[Item, ...]:
@@ -245,6 +276,7 @@ def _gate(key: _ById) -> Gate:
     return Gate(
         rules=tuple(_rule(r) for r in key.safety["regras"]),
         flags=tuple(_flag(r) for r in flags),
+        needs=tuple(need_of(r) for r in key.safety["necessidades"]),
         phrases=PhraseBook((said, r["id"]) for r in flags for said in r["falas"]),
         literal=PhraseBook(((said, r["id"]) for r in flags for said in r.get("literais", ())), literal=True),
         parts=PhraseBook((said, said) for r in flags for group in r["juntas"] for said in group),

@@ -192,6 +192,31 @@ class RuleRecord(_Record):
     motivo: Text
 
 
+class NeedOfRecord(_Record):
+    """What is offered only for certain complaints."""
+
+    classes: list[Text] = []
+    ingredientes: list[Text] = []
+
+
+class NeededRecord(_Record):
+    """Complaints, or categories of complaints, any one of which has to be named."""
+
+    queixas: list[Text] = []
+    categorias: list[Text] = []
+
+
+class NeedRecord(_Record):
+    """Medicines that are offered only where their complaint was named."""
+
+    id: Text
+    gravidade: Severity
+    de: NeedOfRecord
+    so_com: NeededRecord
+    fonte: Text
+    motivo: Text
+
+
 class CombinationRecord(_Record):
     """One of these complaints in one of these situations."""
 
@@ -216,6 +241,7 @@ class SafetyFile(_Record):
     """`safety.json`."""
 
     regras: list[RuleRecord]
+    necessidades: list[NeedRecord]
     bandeiras: list[FlagRecord]
 
 

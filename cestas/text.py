@@ -43,9 +43,15 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_FOLD)
 
 
+_WHOLE = word_set("dois seis depois")
+"""Words whose final s is no plural: "dois" must not become "doi" (dói)."""
+
+
 @lru_cache(maxsize=20_000)
 def stem(word: str) -> str:
     """A light stem of a folded word: plural, diminutive, gender and the commonest verb endings taken off."""
+    if word in _WHOLE:
+        return word
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         word = word[:-1]
     if len(word) > 6 and word.endswith(("zinha", "zinho")):

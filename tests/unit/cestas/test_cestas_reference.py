@@ -12,7 +12,8 @@ import pytest
 from cestas.catalogue import Catalogue
 from cestas.lexicon import Lexicon
 from cestas.model import Entities, Item
-from cestas.safety import check
+from cestas.needs import NEED_RULE
+from cestas.safety import check, gate_of
 
 TESTS_DATA = Path(__file__).parents[2] / "data"
 OTHER: dict[str, Any] = json.loads((TESTS_DATA / "dispensing_reference.json").read_text(encoding="utf-8"))
@@ -42,8 +43,11 @@ def _status(name: str, lexicon: Lexicon) -> str:
 
 
 def _passes(suggestion: str, lexicon: Lexicon, catalogue: Catalogue, text: str, *medicines: str) -> bool:
+    """True when no contraindication holds it back; that nobody complained of anything is not one."""
     items = [Item(suggestion, suggestion, "Uma explicação.")]
-    return bool(check(items, Entities(medicines=medicines), lexicon, catalogue, text).items)
+    verdict = check(items, Entities(medicines=medicines), lexicon, catalogue, text)
+    needs = {NEED_RULE, *(need.id for need in gate_of(lexicon).needs)}
+    return bool(verdict.items) or any(block.rule_id in needs for block in verdict.blocked)
 
 
 @cache

@@ -131,7 +131,7 @@ def test_an_allergy_blocks_the_ingredient_and_its_relatives(lexicon: Lexicon, ca
     assert not _passes("Dipirona", lexicon, catalogue, "sou alérgico a dipirona")
     assert not _passes("Ibuprofeno", lexicon, catalogue, "tenho alergia a aas")
     assert not _passes("Naproxeno", lexicon, catalogue, "tenho alergia a anti-inflamatório")
-    assert _passes("Paracetamol", lexicon, catalogue, "sou alérgico a dipirona")
+    assert _passes("Paracetamol", lexicon, catalogue, "sou alérgico a dipirona e tô com febre")
 
 
 def test_the_gate_hears_the_text_whatever_the_advisor_reported(lexicon: Lexicon, catalogue: Catalogue) -> None:
