@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bench.simulated.faults import FaultShare, Latency, Ledger, Steps
 from bench.simulated.server import Fault, FaultResponse, LoopbackServer
 
 KEPT_REQUESTS = 1000
@@ -53,6 +54,8 @@ class ReceivedRequest:
     file_content_type: str
     client_port: int
     """Which connection it came by."""
+    query: Mapping[str, str]
+    """The URL's parameters."""
 
     @property
     def sha256(self) -> str:
@@ -64,7 +67,9 @@ class SimulatedElevenLabs:
     """`POST /v1/speech-to-text` on loopback while the `async with` block runs.
 
     Requests meet `script` one by one; afterwards, the text that `texts_by_sha256` has for their audio, else `texts` in
-    rotation. `fault_every` N lets every N-th request meet `fault` besides. An empty text means that nothing was said.
+    rotation. `fault_every` N lets every N-th request meet `fault` besides, `fault_share` a share of them. An empty text
+    means that nothing was said. `latency` (or `latency_ms`, always the same) is how long an answer takes; `ledger`
+    remembers what was received.
     """
 
     def __init__(
@@ -73,29 +78,30 @@ class SimulatedElevenLabs:
         texts: Sequence[str] = DEFAULT_TEXTS,
         texts_by_sha256: Mapping[str, str] | None = None,
         latency_ms: float = 0.0,
+        latency: Latency | None = None,
+        ledger: Ledger | None = None,
         api_key: str = "xi-simulated",
         fault: Fault | None = None,
         fault_every: int = 0,
+        fault_share: FaultShare | None = None,
         retry_after_s: int = 1,
         stall_s: float = 30.0,
         port: int = 0,
     ) -> None:
         self.requests: deque[ReceivedRequest] = deque(maxlen=KEPT_REQUESTS)
+        self.ledger = ledger or Ledger()
         self.answered = 0
         """How many requests got a transcript."""
         self.most_at_once = 0
         """The most requests that were open at the same time."""
         self._open = 0
-        self._script = deque(script)
+        self._steps: Steps[Step] = Steps(script, fault, fault_every, fault_share)
         self._texts = itertools.cycle(texts)
         self._texts_by_sha256 = texts_by_sha256 or {}
-        self._latency_s = latency_ms / 1e3
+        self._latency = latency or Latency(latency_ms)
         self._api_key = api_key
-        self._fault = fault
-        self._fault_every = fault_every
         self._retry_after_s = retry_after_s
         self._stall_s = stall_s
-        self._numbers = itertools.count(1)
         route = Route("/v1/speech-to-text", self._transcribe, methods=["POST"])
         self._server = LoopbackServer(Starlette(routes=[route]), port)
 
@@ -103,6 +109,15 @@ class SimulatedElevenLabs:
     def base_url(self) -> str:
         """What to give the SDK as its base URL."""
         return self._server.base_url
+
+    @property
+    def connections(self) -> int:
+        """Connections that clients hold open now."""
+        return self._server.connections
+
+    def revoke_key(self) -> None:
+        """From now on no key is right."""
+        self._api_key = ""
 
     async def __aenter__(self) -> SimulatedElevenLabs:
         """Start to listen."""
@@ -123,15 +138,25 @@ class SimulatedElevenLabs:
         async with request.form() as form:
             received = await _received(request, form)
         self.requests.append(received)
-        step = self._next_step()
-        if received.headers.get("xi-api-key") != self._api_key:
+        entry = self.ledger.received(
+            "elevenlabs",
+            audio_s=len(received.pcm) / BYTES_PER_S,
+            size=len(received.pcm),
+            keyterms=len(received.fields.get("keyterms", ())),
+        )
+        step = self._steps.next()
+        entry.outcome = "failed"
+        if not self._api_key or received.headers.get("xi-api-key") != self._api_key:
             return FaultResponse(Fault.UNAUTHORIZED, error_body=_error("invalid_api_key", "Invalid API key"))
         complaint = _complaint(received)
         if complaint is not None:
             return complaint
+        entry.outcome = "open"
         await self._think()
+        left = await request.is_disconnected()
         answer = self._answer(received, step)
         if isinstance(step, Fault):
+            entry.outcome = "abandoned" if left else "failed"
             return FaultResponse(
                 step,
                 error_body=_error(step.value, "simulated"),
@@ -139,22 +164,17 @@ class SimulatedElevenLabs:
                 retry_after_s=self._retry_after_s,
                 stall_s=self._stall_s,
             )
-        self.answered += 1
+        entry.outcome = "abandoned" if left else "answered"
+        self.answered += not left
         return JSONResponse(answer)
 
     async def _think(self) -> None:
         self._open += 1
         self.most_at_once = max(self.most_at_once, self._open)
         try:
-            await asyncio.sleep(self._latency_s)
+            await asyncio.sleep(self._latency.next_s())
         finally:
             self._open -= 1
-
-    def _next_step(self) -> Step:
-        number = next(self._numbers)
-        if self._script:
-            return self._script.popleft()
-        return self._fault if self._fault_every and number % self._fault_every == 0 else None
 
     def _answer(self, received: ReceivedRequest, step: Step) -> Mapping[str, Any]:
         if isinstance(step, Mapping):
@@ -203,7 +223,7 @@ async def _received(request: Request, form: FormData) -> ReceivedRequest:
         else:
             fields[name] = (*fields.get(name, ()), value)
     client_port = request.client.port if request.client else 0
-    return ReceivedRequest(dict(request.headers), fields, pcm, content_type, client_port)
+    return ReceivedRequest(dict(request.headers), fields, pcm, content_type, client_port, dict(request.query_params))
 
 
 def _complaint(received: ReceivedRequest) -> Response | None:
@@ -229,7 +249,9 @@ def _error(status: str, message: str) -> dict[str, Any]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.simulated.elevenlabs", description=__doc__)
     parser.add_argument("--port", type=int, default=9102)
-    parser.add_argument("--latency-ms", type=float, default=0.0)
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="median latency")
+    parser.add_argument("--latency-p99-ms", type=float, help="makes the latency lognormal")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--api-key", default="xi-simulated")
     parser.add_argument("--text", action="append", help="a text of the rotation; may be given again")
     parser.add_argument("--texts-by-sha256", type=Path, help="JSON: SHA-256 of the PCM → text")
@@ -244,7 +266,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     server = SimulatedElevenLabs(
         texts=arguments.text or DEFAULT_TEXTS,
         texts_by_sha256=by_sha256,
-        latency_ms=arguments.latency_ms,
+        latency=Latency(arguments.latency_ms, arguments.latency_p99_ms, arguments.seed),
         api_key=arguments.api_key,
         fault=arguments.fault,
         fault_every=arguments.fault_every if arguments.fault else 0,

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -55,6 +55,9 @@ class ModelFault(str, Enum):
     """JSON, but not of the protocol: `choices` is a sentence."""
 
 
+Model = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""Answers one request's body with the content that fits its schema."""
+
 Step = Fault | ModelFault | Mapping[str, Any] | None
 """What one request meets: a fault, the content to answer with, or None for the server's own answer."""
 
@@ -75,8 +78,9 @@ class ReceivedRequest:
 class SimulatedOpenAi:
     """`POST /v1/chat/completions` on loopback while the `async with` block runs.
 
-    Requests meet `script` one by one, then the server's own answer: what the rules of `cestas` make of the `texto` in
-    the last user message. `fault_every` N lets every N-th request meet `fault` besides. `base_url` ends in `/v1`.
+    Requests meet `script` one by one, then the answer of `model`; without one, what the rules of `cestas` make of the
+    data in the last user message. `fault_every` N lets every N-th request meet `fault` besides. `base_url` ends in
+    `/v1`.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class SimulatedOpenAi:
         fault_every: int = 0,
         stall_s: float = 30.0,
         port: int = 0,
+        model: Model | None = None,
     ) -> None:
         self.requests: deque[ReceivedRequest] = deque(maxlen=KEPT_REQUESTS)
         self.asked = asyncio.Event()
@@ -101,6 +106,7 @@ class SimulatedOpenAi:
         self._fault_every = fault_every
         self._stall_s = stall_s
         self._ids = itertools.count(1)
+        self._model = model if model is not None else own_answer
         route = Route("/v1/chat/completions", self._completions, methods=["POST"])
         self._server = LoopbackServer(Starlette(routes=[route]), port)
 
@@ -152,7 +158,7 @@ class SimulatedOpenAi:
         return self._fault if self._fault_every and number % self._fault_every == 0 else None
 
     def _completion(self, number: int, body: dict[str, Any], step: Step) -> dict[str, Any]:
-        answer = dict(step) if isinstance(step, Mapping) else _own_answer(body)
+        answer = dict(step) if isinstance(step, Mapping) else self._model(body)
         content, refusal, finish = _message(answer, step)
         spent_in = sum(len(str(message["content"])) for message in body["messages"]) // CHARS_PER_TOKEN
         spent_out = len(content or refusal or "") // CHARS_PER_TOKEN
@@ -249,22 +255,33 @@ def _lexicon() -> Lexicon:
     return Lexicon.load()
 
 
-def _own_answer(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What the rules make of the text: honest, if no cleverer than they are."""
-    text = _said(body)
+def own_answer(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rules make of the data: honest, if no cleverer than they are."""
+    data = data_of(body)
+    if "texto" not in data:
+        return shelf_of(data)
+    text = str(data["texto"])
     entities = extract(text, _lexicon())
-    if "macro" in body["response_format"]["json_schema"]["schema"]["properties"]:
-        category = classify(text, entities, _lexicon())
-        return {"macro": category.macro, "micro": category.micro, "confidence": category.confidence}
     return {"intent": intent_of(text, entities), **_named(text, entities)}
 
 
-def _said(body: Mapping[str, Any]) -> str:
+def data_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object in the last user message; one with `texto` alone where it holds none."""
     content = str(body["messages"][-1]["content"])
     try:
-        return str(json.loads(content)["texto"])
-    except (ValueError, KeyError, TypeError):
-        return content
+        data = json.loads(content)
+    except ValueError:
+        return {"texto": content}
+    return data if isinstance(data, dict) else {"texto": content}
+
+
+def shelf_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The second answer: the category that the rules find for the names in the second question."""
+    kinds = {"sintomas": "symptoms", "doencas": "diseases", "medicamentos": "medicines", "artigos": "articles"}
+    kinds |= {"situacoes": "situations", "em_uso": "in_use", "ocasioes": "contexts"}
+    named = Entities(**{field: tuple(data.get(kind, ())) for kind, field in kinds.items()})
+    category = classify("", named, _lexicon())
+    return {"macro": category.macro, "micro": category.micro, "confidence": category.confidence}
 
 
 def _named(text: str, entities: Entities) -> dict[str, list[dict[str, str]]]:
@@ -275,6 +292,7 @@ def _named(text: str, entities: Entities) -> dict[str, list[dict[str, str]]]:
         "symptoms": entities.symptoms,
         "diseases": entities.diseases,
         "situations": entities.situations,
+        "contexts": entities.contexts,
     }
     return {kind: [{"name": name, "evidence": text} for name in names] for kind, names in kinds.items()}
 

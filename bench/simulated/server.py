@@ -44,6 +44,12 @@ class Fault(str, Enum):
     """200 with a web page, as a proxy in the way would answer."""
     RESET = "reset"
     """The connection is cut before any answer."""
+    OVERLOADED = "overloaded"
+    """503 with `Retry-After`."""
+    STALL_MID_BODY = "stall_mid_body"
+    """200, the first half of the right answer, then nothing until `stall_s` have passed; then the connection is cut."""
+    TRICKLE = "trickle"
+    """200, and the right answer in `TRICKLE_PIECES` pieces over `stall_s` seconds."""
 
 
 _STATUS = {
@@ -52,14 +58,17 @@ _STATUS = {
     Fault.BAD_REQUEST: 400,
     Fault.THROTTLED: 429,
     Fault.SERVER_ERROR: 500,
+    Fault.OVERLOADED: 503,
 }
+
+TRICKLE_PIECES = 100
 
 
 class FaultResponse(Response):
     """One `Fault` as a response that a Starlette endpoint returns.
 
     `error_body` is the vendor's JSON for errors, `right_answer` the body that would have been sent (cut in half for
-    `TRUNCATED_JSON`). Read the request's body before returning this, or `STALL` cannot notice that the client left.
+    `TRUNCATED_JSON`). Read the request's body before returning this, or a stall cannot notice that the client left.
     """
 
     def __init__(
@@ -72,7 +81,8 @@ class FaultResponse(Response):
         stall_s: float = 30.0,
     ) -> None:
         content, media_type = _body(fault, error_body, right_answer)
-        headers = {"retry-after": str(retry_after_s)} if fault is Fault.THROTTLED else None
+        asks_for_time = fault in (Fault.THROTTLED, Fault.OVERLOADED)
+        headers = {"retry-after": str(retry_after_s)} if asks_for_time else None
         super().__init__(content, _STATUS.get(fault, 200), headers=headers, media_type=media_type)
         self._fault = fault
         self._stall_s = stall_s
@@ -80,22 +90,40 @@ class FaultResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, stall or cut, by the fault."""
         if self._fault is Fault.RESET:
-            abort: Callable[[], None] = scope[ABORT_KEY]
-            abort()
-            await _until_disconnect(receive)
+            await _cut(scope, receive)
+            return
+        if self._fault in (Fault.STALL_MID_BODY, Fault.TRICKLE):
+            await self._slowly(scope, receive, send)
             return
         if self._fault is Fault.STALL:
-            try:
-                await asyncio.wait_for(_until_disconnect(receive), self._stall_s)
+            if await _left_within(receive, self._stall_s):
                 return
-            except asyncio.TimeoutError:
-                self.status_code = 504
+            self.status_code = 504
         await super().__call__(scope, receive, send)
+
+    async def _slowly(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The headers at once, the body in pieces; a client that leaves ends it."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if self._fault is Fault.STALL_MID_BODY:
+            half = bytes(self.body[: len(self.body) // 2])
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+            if not await _left_within(receive, self._stall_s):
+                await _cut(scope, receive)
+            return
+        size = max(1, -(-len(self.body) // TRICKLE_PIECES))
+        for start in range(0, len(self.body), size):
+            piece = bytes(self.body[start : start + size])
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if await _left_within(receive, self._stall_s / TRICKLE_PIECES):
+                return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _body(fault: Fault, error_body: Mapping[str, Any], right_answer: bytes) -> tuple[bytes, str]:
     if fault is Fault.TRUNCATED_JSON:
         return right_answer[: len(right_answer) // 2], "application/json"
+    if fault in (Fault.STALL_MID_BODY, Fault.TRICKLE):
+        return right_answer, "application/json"
     if fault is Fault.GARBAGE:
         return bytes(range(128, 256)), "application/json"
     if fault is Fault.WRONG_CONTENT_TYPE:
@@ -108,8 +136,36 @@ async def _until_disconnect(receive: Receive) -> None:
         continue
 
 
+async def _left_within(receive: Receive, seconds: float) -> bool:
+    """Whether the client hung up within `seconds`."""
+    try:
+        await asyncio.wait_for(_until_disconnect(receive), seconds)
+    except asyncio.TimeoutError:
+        return False
+    return True
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    """Reset the connection."""
+    abort: Callable[[], None] = scope[ABORT_KEY]
+    abort()
+    await _until_disconnect(receive)
+
+
 class _QuietServer(uvicorn.Server):
-    """A uvicorn that leaves the process's signal handlers alone: it lives inside a test or a bench."""
+    """A uvicorn that leaves the process's signal handlers alone and ends as soon as it is told to: it lives inside a
+    test or a bench."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_to_end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def main_loop(self) -> None:
+        """Tick ten times a second, as uvicorn does, until told to end."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks = (ticks + 1) % 10
+            await asyncio.wait([self.told_to_end], timeout=0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -134,13 +190,18 @@ class LoopbackServer:
             self._socket.close()
             raise
         self.port: int = self._socket.getsockname()[1]
-        self._server: uvicorn.Server | None = None
+        self._server: _QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def base_url(self) -> str:
         """Where the application answers."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connections(self) -> int:
+        """Connections that clients hold open now, idle ones included."""
+        return len(self._server.server_state.connections) if self._server else 0
 
     async def __aenter__(self) -> LoopbackServer:
         """Start the server and wait until it accepts connections."""
@@ -182,6 +243,8 @@ class LoopbackServer:
     async def _stop(self) -> None:
         if self._server is not None and self._task is not None:
             self._server.should_exit = True
+            if not self._server.told_to_end.done():
+                self._server.told_to_end.set_result(None)
             await asyncio.wait([self._task])
         self._socket.close()
 

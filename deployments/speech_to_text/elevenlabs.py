@@ -14,19 +14,11 @@ from elevenlabs.core.parse_error import ParsingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
-from deployments.speech_to_text.port import (
-    SttError,
-    SttRefused,
-    SttThrottled,
-    SttTimeout,
-    SttUnavailable,
-    Transcript,
-    Word,
-)
+from deployments.speech_to_text.http_answers import Impatience, error_of, put_together
+from deployments.speech_to_text.kept_body import keep_body, kept_body
+from deployments.speech_to_text.port import SttTimeout, SttUnavailable, Transcript, Word
 from deployments.speech_to_text.settings import KEYTERMS_MAX, ElevenLabsSettings, admissible_keyterm
-
-_NOT_OUR_FAULT = frozenset({408, 409, 425})
-"""4xx that say "not now" rather than "never"."""
+from deployments.speech_to_text.within import within
 
 
 class _VendorWord(BaseModel):
@@ -56,13 +48,17 @@ class ElevenLabs:
 
     def __init__(self, settings: ElevenLabsSettings) -> None:
         self._settings = settings
+        self._standing = together(settings.keyterms, ())
         limits = httpx.Limits(
             max_connections=settings.max_connections,
             max_keepalive_connections=settings.max_connections,
             keepalive_expiry=settings.keepalive_s,
         )
         self._http = httpx.AsyncClient(
-            limits=limits, timeout=settings.timeout_s, event_hooks={"request": [_put_together]}
+            limits=limits,
+            timeout=settings.timeout_s,
+            headers={"accept-encoding": "identity"},  # answers are small, and keep_body reads them as they come
+            event_hooks={"request": [put_together], "response": [Impatience(settings.silence_s), keep_body]},
         )
         key = settings.api_key.get_secret_value() if settings.api_key else ""
         self._client = AsyncElevenLabs(base_url=settings.base_url, api_key=key, httpx_client=self._http)
@@ -70,26 +66,54 @@ class ElevenLabs:
     async def transcribe(self, pcm: bytes, *, keyterms: tuple[str, ...], budget_s: float) -> Transcript:
         """Recognise 16 kHz mono s16le `pcm` within `budget_s` or `timeout_s`, whichever is less; raises SttError."""
         limit_s = min(self._settings.timeout_s, budget_s)
-        terms = together(self._settings.keyterms, keyterms)
+        terms = self._terms(keyterms)
         try:
-            answer = await asyncio.wait_for(self._convert(pcm, terms, limit_s), limit_s)
-            heard = _VendorAnswer.model_validate(answer)
+            with kept_body() as pieces:  # the SDK takes half of a call's CPU to read its words
+                answer = await within(limit_s, self._convert(pcm, terms, limit_s))
+            body = b"".join(pieces)
+            heard = _VendorAnswer.model_validate_json(body) if pieces else _VendorAnswer.model_validate(answer)
         except (asyncio.TimeoutError, httpx.TimeoutException):
             raise SttTimeout(f"no answer within {limit_s:.2f} s") from None
         except ApiError as error:
-            raise _translated(error) from None
+            raise error_of(error.status_code or 0, error.headers or {}) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SttUnavailable(type(error).__name__) from None
         except (ParsingError, ValidationError, ValueError, TypeError) as error:
             raise SttUnavailable(f"undocumented answer: {type(error).__name__}") from None
-        return Transcript(heard.text.strip(), _words(heard.words), self._settings.model, self._cost_usd(pcm, terms))
+        return Transcript(heard.text.strip(), _words(heard.words), self._settings.model, self._usd(pcm, terms))
+
+    def price_usd(self, pcm: bytes, keyterms: Iterable[str] = ()) -> float:
+        """What recognising `pcm` costs: by the second, with the surcharge when any keyterm is sent.
+
+        Give the keyterms of the request: the standing ones are counted besides. What was sent is billed, so this is
+        also what a request costs that was cancelled on its way.
+        """
+        return self._usd(pcm, self._terms(keyterms))
+
+    async def warm(self) -> bool:
+        """Open a connection ahead of the first utterance; False when the vendor is out of reach. Costs nothing."""
+        try:
+            await self._http.get(self._settings.base_url)
+        except (httpx.HTTPError, httpx.InvalidURL, SttUnavailable):
+            return False
+        return True
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
+    def _terms(self, asked: Iterable[str]) -> list[str]:
+        asked = tuple(asked)
+        return together(self._standing, asked) if asked else self._standing
+
+    def _usd(self, pcm: bytes, terms: list[str]) -> float:
+        hours = len(pcm) / (BYTES_PER_SAMPLE * SAMPLE_RATE_HZ) / 3600
+        return hours * (self._settings.cost_usd_per_hour + bool(terms) * self._settings.keyterms_cost_usd_per_hour)
+
     async def _convert(self, pcm: bytes, keyterms: list[str], limit_s: float) -> Any:
         optional: dict[str, Any] = {"keyterms": keyterms} if keyterms else {}
+        if self._settings.zero_retention:
+            optional["enable_logging"] = False
         return await self._client.speech_to_text.convert(
             model_id=self._settings.model,
             file=("utterance.pcm", pcm, "application/octet-stream"),
@@ -101,11 +125,6 @@ class ElevenLabs:
             request_options={"max_retries": 0, "timeout_in_seconds": math.ceil(limit_s)},
             **optional,
         )
-
-    def _cost_usd(self, pcm: bytes, keyterms: list[str]) -> float:
-        hours = len(pcm) / (BYTES_PER_SAMPLE * SAMPLE_RATE_HZ) / 3600
-        price = self._settings.cost_usd_per_hour + bool(keyterms) * self._settings.keyterms_cost_usd_per_hour
-        return hours * price
 
 
 def together(standing: Iterable[str], asked: Iterable[str]) -> list[str]:
@@ -121,27 +140,3 @@ def _words(words: Iterable[_VendorWord]) -> tuple[Word, ...]:
         for word in words
         if word.type == "word" and word.start is not None and word.end is not None
     )
-
-
-def _translated(error: ApiError) -> SttError:
-    """The port's error for the vendor's. A 2xx arrives here when its body is not JSON."""
-    status = error.status_code or 0
-    text = f"HTTP {status}"
-    if status == 429:
-        throttled = SttThrottled(text)
-        throttled.retry_after_s = _retry_after_s(error.headers or {})
-        return throttled
-    if 400 <= status < 500 and status not in _NOT_OUR_FAULT:
-        return SttRefused(text)
-    return SttUnavailable(text)
-
-
-def _retry_after_s(headers: dict[str, str]) -> float:
-    """The `Retry-After` header in seconds; 0 when it is missing or a date."""
-    value = {name.lower(): text for name, text in headers.items()}.get("retry-after", "")
-    return float(value) if value.isdecimal() else 0.0
-
-
-async def _put_together(request: httpx.Request) -> None:
-    """Make a multipart body one piece before it is sent: in parts, httpx writes twice for every keyterm's field."""
-    await request.aread()

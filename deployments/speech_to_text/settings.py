@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
-ProviderChoice = Literal["auto", "elevenlabs", "assemblyai", "demonstracao"]
+from deployments.resilience.settings import BreakerSettings, HedgeSettings, RetrySettings
+from deployments.speech_to_text.adapter_settings import (
+    STANDING_KEYTERMS,
+    AssemblyAISettings,
+    ListeningSettings,
+    LocalSettings,
+    RealtimeSettings,
+)
+from deployments.speech_to_text.believing import BelievingSettings
+from deployments.speech_to_text.naming import ProviderName
+from deployments.speech_to_text.routing import RoutingSettings
+
+ProviderChoice = Literal["auto", "elevenlabs", "assemblyai", "local", "demonstracao"]
 
 KEYTERM_MAX_CHARACTERS = 50
 KEYTERM_MAX_WORDS = 5
@@ -24,6 +36,15 @@ def admissible_keyterm(term: str) -> bool:
     )
 
 
+def _switch(value: Any) -> Any:
+    """YAML reads a bare `on` or `off` as a truth value."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
+OffOn = Annotated[Literal["off", "on"], BeforeValidator(_switch)]
+"""A switch, as people write it in YAML."""
+
+
 class ElevenLabsSettings(BaseModel):
     """How ElevenLabs' batch transcription is called."""
 
@@ -38,15 +59,14 @@ class ElevenLabsSettings(BaseModel):
     timeout_s: float = Field(2.5, gt=0, le=60)
     """The longest one request may take; what is left of the utterance's budget bounds it further. The vendor's P99 is
     about 2 s; an utterance's whole budget is 3 s."""
+    silence_s: float = Field(0.5, gt=0, le=60)
+    """A pause of this length in the middle of an answer's body counts as a failure."""
+    zero_retention: bool = False
+    """Ask the vendor to keep neither audio nor text (`enable_logging=false`): for its enterprise customers only, others
+    are refused."""
     max_retries: int = Field(1, ge=0, le=5)
     """Further attempts after the first, only after retryable failures and only within the budget."""
-    keyterms: tuple[str, ...] = (
-        "dipirona", "Dorflex", "Buscopan", "Neosaldina", "Tylenol", "paracetamol", "ibuprofeno", "Novalgina",
-        "nimesulida", "diclofenaco", "amoxicilina", "azitromicina", "omeprazol", "pantoprazol", "losartana",
-        "hidroclorotiazida", "enalapril", "metformina", "glibenclamida", "sinvastatina", "loratadina", "Allegra",
-        "dexametasona", "prednisolona", "simeticona", "Luftal", "Imosec", "Floratil", "Salonpas", "Hipoglós",
-        "Bepantol", "Rinosoro", "soro fisiológico", "anticoncepcional", "pílula do dia seguinte",
-    )  # fmt: skip
+    keyterms: tuple[str, ...] = STANDING_KEYTERMS
     """Words that are misheard without help: names of medicines that counters ask for. Empty saves the surcharge."""
     cost_usd_per_hour: float = Field(0.22, ge=0)
     """List price of Scribe v2, batch, 2026."""
@@ -67,15 +87,6 @@ class ElevenLabsSettings(BaseModel):
         return terms
 
 
-class AssemblyAISettings(BaseModel):
-    """AssemblyAI's key. This version has no adapter for it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    api_key: SecretStr | None = None
-    """From `ASSEMBLYAI_API_KEY`; never in the YAML."""
-
-
 class DemonstrationSettings(BaseModel):
     """The recogniser that needs no key: PocketSphinx with an English acoustic model. Not a product."""
 
@@ -90,13 +101,22 @@ class DemonstrationSettings(BaseModel):
 
 
 class SpeechToTextSettings(BaseModel):
-    """Which provider recognises speech. `auto`: ElevenLabs when it has a key, else the demonstration."""
+    """Which providers recognise speech, and how their failures are kept from the customer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     provider: ProviderChoice = "auto"
+    """`auto`: ElevenLabs, then AssemblyAI, each if it has a key; without any key the demonstration."""
+    providers: tuple[ProviderName, ...] = ()
+    """The providers in the order in which they are asked; given, it takes the place of `provider`."""
     elevenlabs: ElevenLabsSettings = ElevenLabsSettings()
+    elevenlabs_realtime: RealtimeSettings = RealtimeSettings()
     assemblyai: AssemblyAISettings = AssemblyAISettings()
+    realtime: OffOn = "off"
+    """`on`: the counters of `listening.clients` are recognised while they speak, by ElevenLabs' realtime API; whatever
+    that does not give in time is recognised as ever."""
+    listening: ListeningSettings = ListeningSettings()
+    local: LocalSettings = LocalSettings()
     demonstracao: DemonstrationSettings = DemonstrationSettings()
     cheap_below_usd_per_hour: float = Field(0.5, ge=0)
     """A provider that costs less is asked in the pause that may end an utterance, at the risk of asking in vain."""
@@ -104,3 +124,19 @@ class SpeechToTextSettings(BaseModel):
     """Wait before another attempt; a longer `Retry-After` of the provider is kept."""
     min_attempt_s: float = Field(0.25, gt=0, le=5)
     """An attempt is not begun with less of the budget left than this."""
+    attempt_share: float = Field(0.6, gt=0, le=1)
+    """Part of what is left after which the next provider is asked too, where there is one: no attempt has it all."""
+    answer_reserve_s: float = Field(0.05, ge=0, le=1)
+    """Left of the budget for the way back: an answer that arrives too late is lost, and what it says of providers."""
+    warm_every_s: float = Field(45.0, ge=0, le=3600)
+    """The connection of a provider that stands by is opened, and opened again, after so long without a request: who
+    overtakes must not begin with a handshake. 0: never."""
+    timeout_counts_from_s: float = Field(0.5, ge=0, le=10)
+    """A timeout counts against a provider only if it had at least so long."""
+    comparison_timeout_s: float = Field(10.0, gt=0, le=120)
+    """How long a comparison may take; nobody waits for it."""
+    breaker: BreakerSettings = BreakerSettings()
+    hedge: HedgeSettings = HedgeSettings()
+    retry: RetrySettings = RetrySettings()
+    routing: RoutingSettings = RoutingSettings()
+    believing: BelievingSettings = BelievingSettings()

@@ -64,6 +64,7 @@ class CountedMetrics:
     def __init__(self) -> None:
         self.counts: dict[tuple[str, ...], float] = {}
         self.observed: list[str] = []
+        self.gauges: dict[tuple[str, ...], float] = {}
 
     def count(self, name: str, value: float = 1.0, **labels: str) -> None:
         key = (name, *labels.values())
@@ -73,4 +74,4 @@ class CountedMetrics:
         self.observed.append(name)
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
-        raise AssertionError("speech-to-text has no gauges")
+        self.gauges[(name, *labels.values())] = value

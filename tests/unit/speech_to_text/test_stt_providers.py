@@ -1,11 +1,9 @@
 """Which provider the settings lead to, and what is refused before anything is served."""
 
-import logging
-
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from deployments.speech_to_text.providers import ProviderNotUsable, resolve
+from deployments.speech_to_text.providers import ProviderNotUsable, build, is_cheap, resolve
 from deployments.speech_to_text.settings import (
     AssemblyAISettings,
     DemonstrationSettings,
@@ -26,32 +24,59 @@ def settings(provider: ProviderChoice, eleven: bool = False, assembly: bool = Fa
 
 
 def test_without_any_key_the_demonstration_recognises() -> None:
-    assert resolve(settings("auto")) == "demonstracao"
+    assert resolve(settings("auto")) == ("demonstracao",)
 
 
-def test_with_its_key_elevenlabs_recognises() -> None:
-    assert resolve(settings("auto", eleven=True, assembly=True)) == "elevenlabs"
+def test_every_provider_with_a_key_stands_by() -> None:
+    assert resolve(settings("auto", eleven=True)) == ("elevenlabs",)
+    assert resolve(settings("auto", assembly=True)) == ("assemblyai",)
+    assert resolve(settings("auto", eleven=True, assembly=True)) == ("elevenlabs", "assemblyai")
 
 
-def test_the_demonstration_can_be_asked_for_in_spite_of_a_key() -> None:
-    assert resolve(settings("demonstracao", eleven=True)) == "demonstracao"
+def test_one_provider_can_be_asked_for_in_spite_of_other_keys() -> None:
+    assert resolve(settings("demonstracao", eleven=True)) == ("demonstracao",)
+    assert resolve(settings("assemblyai", eleven=True, assembly=True)) == ("assemblyai",)
 
 
-def test_a_key_of_a_provider_without_adapter_is_skipped_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, "balto"):
-        assert resolve(settings("auto", assembly=True)) == "demonstracao"
-    assert "ASSEMBLYAI_API_KEY" in caplog.text
+def test_the_order_can_be_turned_round() -> None:
+    both = settings("auto", eleven=True, assembly=True).model_dump()
+    turned = SpeechToTextSettings.model_validate(both | {"providers": ("assemblyai", "elevenlabs")})
+    assert resolve(turned) == ("assemblyai", "elevenlabs")
+    assert [plan.provider.name for plan in build(turned)] == ["assemblyai", "elevenlabs"]
 
 
 def test_an_empty_key_is_no_key() -> None:
     empty = SecretStr("")
     chosen = SpeechToTextSettings(elevenlabs=ElevenLabsSettings(api_key=empty))
-    assert resolve(chosen) == "demonstracao"
+    assert resolve(chosen) == ("demonstracao",)
 
 
-def test_a_provider_without_adapter_is_refused_naming_the_setting() -> None:
-    with pytest.raises(ProviderNotUsable, match=r"speech_to_text\.provider: assemblyai"):
-        resolve(settings("assemblyai", assembly=True))
+def test_assemblyai_without_a_key_is_refused_naming_the_variable() -> None:
+    with pytest.raises(ProviderNotUsable, match="ASSEMBLYAI_API_KEY"):
+        resolve(settings("assemblyai"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"providers": ("elevenlabs", "elevenlabs")}, "named twice"),
+        ({"providers": ("elevenlabs", "demonstracao")}, "name it alone"),
+        ({"routing": {"economical": "assemblyai"}}, "routing: assemblyai is not among"),
+        ({"routing": {"by_client": {"c-1": ("local",)}}}, "routing: local is not among"),
+        ({"routing": {"by_client": {"c-1": ()}}}, "without any provider"),
+    ],
+)
+def test_an_order_that_cannot_work_is_refused_saying_what_to_do(changes: dict[str, object], said: str) -> None:
+    chosen = SpeechToTextSettings.model_validate(settings("auto", eleven=True).model_dump() | changes)
+    with pytest.raises(ProviderNotUsable, match=said):
+        resolve(chosen)
+
+
+def test_only_providers_that_are_all_cheap_are_asked_in_vain() -> None:
+    assert is_cheap(settings("auto", eleven=True, assembly=True))
+    assert not is_cheap(settings("auto"))
+    dear = settings("auto", eleven=True).model_copy(update={"cheap_below_usd_per_hour": 0.1})
+    assert not is_cheap(dear)
 
 
 @pytest.mark.parametrize("key", [None, SecretStr("")])

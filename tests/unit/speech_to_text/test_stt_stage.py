@@ -8,6 +8,7 @@ import time
 import pytest
 from stt_fakes import SECOND, CountedMetrics, ScriptedProvider
 
+from deployments.resilience.settings import BreakerSettings
 from deployments.speech_to_text.port import (
     SttRefused,
     SttThrottled,
@@ -30,7 +31,9 @@ def spoken(text: str = SPOKEN) -> Transcript:
 
 
 def stage(provider: ScriptedProvider, max_retries: int = 1, metrics: CountedMetrics | None = None) -> SpeechToText:
-    settings = SpeechToTextSettings(retry_pause_s=0.0, min_attempt_s=0.01)
+    settings = SpeechToTextSettings(
+        retry_pause_s=0.0, min_attempt_s=0.01, breaker=BreakerSettings(failures_in_a_row=20)
+    )
     return SpeechToText(settings, metrics, Plan(provider, "modelo-1", max_retries))
 
 
@@ -148,7 +151,7 @@ async def test_outcomes_cost_and_audio_sent_are_counted() -> None:
     assert metrics.counts["stt_outcomes", "roteiro", "ok"] == 1
     assert metrics.counts["stt_audio_sent_s", "roteiro"] == 2.0  # one second, sent twice
     assert metrics.counts["stt_cost_usd", "roteiro"] == pytest.approx(0.002)
-    assert metrics.observed == ["stt_ms"]
+    assert metrics.observed == ["stt_attempt_ms", "stt_attempt_ms", "stt_ms"]
 
 
 async def test_outcomes_cross_processes() -> None:
