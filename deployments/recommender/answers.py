@@ -39,6 +39,7 @@ class EntitiesAnswer(BaseModel):
     symptoms: list[Quoted]
     diseases: list[Quoted]
     situations: list[Quoted]
+    contexts: list[Quoted]
 
 
 class CategoryAnswer(BaseModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib import resources
 
-ENTITIES = "entities.v1"
-CATEGORY = "category.v1"
+ENTITIES = "entities.v2"
+CATEGORY = "category.v2"
 
 
 def prompt(name: str) -> str:

@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from deployments.recommender.chat import ChatAnswer, Question
 from deployments.recommender.port import (
+    AdvisorDeclined,
     AdvisorError,
     AdvisorGarbled,
     AdvisorRefused,
+    AdvisorRejected,
     AdvisorThrottled,
     AdvisorTimeout,
     AdvisorUnavailable,
@@ -22,6 +24,9 @@ from deployments.recommender.settings import ChatSettings
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 """Said here so that the SDK does not look for it in the environment."""
+
+MAX_RETRY_AFTER_S = 3600.0
+"""No pause that a provider asks for is longer; the breaker's settings shorten it further."""
 
 
 class OpenAiChat:
@@ -32,12 +37,12 @@ class OpenAiChat:
     """
 
     def __init__(self, name: str, settings: ChatSettings) -> None:
-        if settings.api_key is None:
+        if not settings.usable:
             raise ValueError(f"recommender.{name}.api_key is not set")
         self.name = name
         self._settings = settings
         self._client = openai.AsyncOpenAI(
-            api_key=settings.api_key.get_secret_value(),
+            api_key=settings.secret,
             base_url=settings.base_url or OPENAI_BASE_URL,
             max_retries=0,
             timeout=httpx2.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
@@ -95,14 +100,34 @@ def _translated(error: openai.OpenAIError) -> AdvisorError:
     """The port's error for a vendor's one; only the status crosses, since vendors quote what they were sent."""
     if isinstance(error, openai.APITimeoutError):
         return AdvisorTimeout("no answer within the budget")
-    if isinstance(error, openai.RateLimitError):
-        return AdvisorThrottled("status 429")
     if isinstance(error, openai.APIStatusError):
-        kind = AdvisorUnavailable if error.status_code >= 500 or error.status_code == 408 else AdvisorRefused
-        return kind(f"status {error.status_code}")
+        return _of_status(error)
     if isinstance(error, openai.APIResponseValidationError):
         return AdvisorGarbled("the response is not what the protocol documents")
     return AdvisorUnavailable(type(error).__name__)
+
+
+def _of_status(error: openai.APIStatusError) -> AdvisorError:
+    status = error.status_code
+    translated: AdvisorError
+    if status == 429:
+        translated = AdvisorThrottled("status 429")
+    elif status in (401, 402, 403):
+        translated = AdvisorRefused(f"status {status}")
+    elif status >= 500 or status == 408:
+        translated = AdvisorUnavailable(f"status {status}")
+    else:
+        translated = AdvisorRejected(f"status {status}")
+    translated.retry_after_s = _seconds(error.response.headers.get("retry-after", ""))
+    return translated
+
+
+def _seconds(retry_after: str) -> float:
+    """A `Retry-After` in seconds; 0 where it is a date or nothing."""
+    try:
+        return min(MAX_RETRY_AFTER_S, max(0.0, float(retry_after)))
+    except ValueError:
+        return 0.0
 
 
 class _Message(BaseModel):
@@ -135,7 +160,7 @@ def _answer(received: object) -> ChatAnswer:
     usage, choice = completion.usage or _Usage(), completion.choices[0]
     spent = (usage.prompt_tokens, usage.completion_tokens)
     if choice.finish_reason == "content_filter" or choice.message.refusal:
-        raise AdvisorRefused("the model refused").spent(*spent)
+        raise AdvisorDeclined("the model refused").spent(*spent)
     if choice.finish_reason == "length":
         raise AdvisorGarbled("the answer is cut at the token limit").spent(*spent)
     if not choice.message.content:

@@ -3,17 +3,22 @@
 AdvisorError             anything an advisor could not do
 ├── AdvisorUnavailable   network, 5xx                                  retryable
 ├── AdvisorThrottled     429                                           retryable
-├── AdvisorTimeout       no answer within the budget
-├── AdvisorRefused       401, 403, 4xx, or the model refuses to answer
+├── AdvisorTimeout       no answer within the budget, or one that began and went silent
+├── AdvisorRefused       401, 402, 403: the key
+├── AdvisorRejected      another 4xx: this request
+├── AdvisorDeclined      the model refuses to answer, or its provider's filter does
 └── AdvisorGarbled       truncated JSON, or an answer that the schema does not admit
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from cestas.model import Block, Entities, Item
+from cestas.ordering import Arm
+from deployments.resilience.breaker import FailureKind
+from deployments.resilience.gossip import ProviderState
 
 AdviceStatus = Literal[
     "sugerido", "nada", "bloqueado", "alerta", "prazo", "indisponivel", "limite", "recusado", "resposta_invalida"
@@ -22,6 +27,12 @@ AdviceStatus = Literal[
 the others name the kind of failure."""
 
 Origin = Literal["regras", "llm"]
+
+Route = Literal["regras", "regras_alerta", "regras_injecao", "regras_seguras", "llm", "regras_sem_llm"]
+"""How the answer was reached. regras: no language model is used, or nobody said this; regras_alerta: a red flag, which
+waits for nobody; regras_injecao: words meant for a machine, which no language model gets to read; regras_seguras: the
+rules were sure; llm: a language model; regras_sem_llm: the rules' best guess, because no language model answered in
+time."""
 
 
 ErrorT = TypeVar("ErrorT", bound="AdvisorError")
@@ -32,7 +43,15 @@ class AdvisorError(Exception):
 
     retryable: ClassVar[bool] = False
     status: ClassVar[AdviceStatus] = "indisponivel"
+    failure: ClassVar[FailureKind | None] = "unavailable"
+    """What it says of the provider; None: it is well, and did not like what it was asked."""
+    elsewhere: ClassVar[bool] = True
+    """Whether another provider may be asked instead."""
 
+    retry_after_s: float = 0.0
+    """How long the provider asks to be left alone; 0 where it does not say."""
+    calls: int = 1
+    """Providers that were asked until this failure was certain."""
     tokens_in: int = 0
     """Tokens billed for the attempt that failed."""
     tokens_out: int = 0
@@ -57,18 +76,36 @@ class AdvisorThrottled(AdvisorError):
 
     retryable = True
     status = "limite"
+    failure = "throttled"
 
 
 class AdvisorTimeout(AdvisorError):
     """No answer within the budget."""
 
     status = "prazo"
+    failure = "timeout"
 
 
 class AdvisorRefused(AdvisorError):
-    """The provider refuses the key or the request, or the model refuses to answer."""
+    """The provider refuses the key (401, 402, 403)."""
 
     status = "recusado"
+    failure = "refused"
+
+
+class AdvisorRejected(AdvisorError):
+    """The provider refuses this request (another 4xx): a model that it does not have, a parameter it does not know."""
+
+    status = "recusado"
+    failure = "rejected"
+
+
+class AdvisorDeclined(AdvisorError):
+    """The model refuses to answer, or its provider's filter does; another would be asked the same thing."""
+
+    status = "recusado"
+    failure = None
+    elsewhere = False
 
 
 class AdvisorGarbled(AdvisorError):
@@ -93,6 +130,10 @@ class AdviceRequest:
     guarded_situations: tuple[str, ...] = ()
     """Situations of whoever stood there before an uncertain change of customer: they reach the safety gate alone."""
     client_id: str = ""
+    known: tuple[ProviderState, ...] = ()
+    """What other replicas found out about the language models' providers."""
+    rules_only: bool = False
+    """True while the service is overloaded: the rules answer, whatever the policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +151,15 @@ class Understanding:
     cost_usd: float = 0.0
     steps_ms: dict[str, float] = field(default_factory=dict)
     """Elapsed milliseconds by step, e.g. {"entidades": 180.0, "categoria": 210.0}."""
+    cached: bool = False
+    """True when the category was known from an earlier answer about the same entities."""
+    saved_usd: float = 0.0
+    """What the answer that was known already would have cost: the mean of the latest ones."""
+    saved_ms: float = 0.0
+    provider: str = ""
+    """Which of several providers answered; empty: the advisor's own name says it."""
+    calls: int = 1
+    """Providers that were asked, failed ones included."""
 
 
 class Advisor(Protocol):
@@ -119,6 +169,9 @@ class Advisor(Protocol):
 
     async def understand(self, request: AdviceRequest) -> Understanding:
         """Entities and category of `request.text` in its context; raises AdvisorError."""
+
+    def health(self) -> dict[str, Any]:
+        """What `/saude` tells of it: few plain values, none of what was said."""
 
     async def close(self) -> None:
         """Release connections."""
@@ -152,3 +205,17 @@ class Advice:
     """When status is `alerta`: why the pharmacist should be called, in Portuguese, for the attendant."""
     error: str = ""
     """Class name of the error when an advisor failed, even where rules answered in its place."""
+    route: Route = "regras"
+    cached: bool = False
+    """True when the language model's second answer was known from before."""
+    calls_avoided: int = 0
+    """Calls to a language model that were not needed: two where the rules were sure, one where the cache knew."""
+    saved_usd: float = 0.0
+    """What those calls would have cost: the mean of the latest ones; 0 before there was one."""
+    saved_ms: float = 0.0
+    model_asked: bool = True
+    """False where the answer says nothing about whether the language model works."""
+    ordering: Arm = ""
+    """Whose order the items are in: the learned one, or the pharmacist's."""
+    states: tuple[ProviderState, ...] = ()
+    """What this replica knows of the language models' providers, for the others."""

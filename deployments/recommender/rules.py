@@ -1,21 +1,37 @@
-"""The advisor that needs no provider: the pharmacy's own rules, in under a millisecond."""
+"""An advisor that asks nobody: the lexicon and the rules of `cestas`, well under a millisecond."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from cestas.classify import classify
+from cestas.classify import NOTHING, Classification, classify
 from cestas.entities import extract
 from cestas.intent import intent_of
 from cestas.invented import is_invented
 from cestas.lexicon import Lexicon
 from cestas.model import Entities
+from cestas.speak import features
+from cestas.speak import shipped as speaker
+from deployments.recommender.certainty import Certainty, certainty_of
 from deployments.recommender.naming import together
 from deployments.recommender.port import AdviceRequest, Understanding
 
 SPOKEN_FOR = "sintoma_ou_pedido"
 """The one intent that calls for a suggestion; prices, doses, payments and small talk do not."""
+
+INVENTED = Certainty(speaks=False, confidence=0.0, unknown_words=0, wish_probability=0.0, guessed=False)
+"""Of a text that nobody said: the silence is certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesReading:
+    """What the rules understood, and what speaks for and against it."""
+
+    understanding: Understanding
+    certainty: Certainty
 
 
 class RulesAdvisor:
@@ -29,21 +45,45 @@ class RulesAdvisor:
         self._clock = clock
 
     async def understand(self, request: AdviceRequest) -> Understanding:
+        """See `read`."""
+        return self.read(request).understanding
+
+    def read(self, request: AdviceRequest) -> RulesReading:
         """Entities and category of `request.text` for a customer of `request.situations`; raises nothing."""
         started_s = self._clock()
-        entities = together((extract(request.text, self._lexicon), Entities(situations=request.situations)))
+        known = Entities(situations=request.situations)
+        if is_invented(request.text):
+            return RulesReading(self._understanding(known, NOTHING, False, started_s, started_s), INVENTED)
+        entities = together((extract(request.text, self._lexicon), known))
         named_s = self._clock()
         category = classify(request.text, entities, self._lexicon)
-        asked_for = not is_invented(request.text) and intent_of(request.text, entities) == SPOKEN_FOR
-        answers = asked_for and category.confidence >= self._min_confidence
+        wish = speaker().probability(features(request.text, self._lexicon))
+        wanted = intent_of(request.text, entities) == SPOKEN_FOR and wish >= speaker().threshold
+        speaks = wanted and category.confidence >= self._min_confidence
+        certainty = certainty_of(
+            request.text,
+            self._lexicon,
+            speaks=speaks and category.macro is not None,
+            confidence=category.confidence,
+            wish_probability=wish,
+        )
+        return RulesReading(self._understanding(entities, category, speaks, started_s, named_s), certainty)
+
+    def _understanding(
+        self, entities: Entities, category: Classification, speaks: bool, started_s: float, named_s: float
+    ) -> Understanding:
         return Understanding(
             entities=entities,
-            macro=category.macro if answers else None,
-            micro=category.micro if answers else None,
+            macro=category.macro if speaks else None,
+            micro=category.micro if speaks else None,
             confidence=category.confidence,
             origin="regras",
             steps_ms={"entidades": (named_s - started_s) * 1e3, "categoria": (self._clock() - named_s) * 1e3},
         )
+
+    def health(self) -> dict[str, Any]:
+        """Nothing to tell."""
+        return {}
 
     async def close(self) -> None:
         """Nothing to release."""

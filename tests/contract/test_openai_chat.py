@@ -14,9 +14,11 @@ from bench.simulated.server import Fault
 from deployments.recommender.chat import Question
 from deployments.recommender.openai import OpenAiChat
 from deployments.recommender.port import (
+    AdvisorDeclined,
     AdvisorError,
     AdvisorGarbled,
     AdvisorRefused,
+    AdvisorRejected,
     AdvisorThrottled,
     AdvisorTimeout,
     AdvisorUnavailable,
@@ -91,15 +93,16 @@ async def test_older_and_foreign_models_get_no_parameter_that_they_reject(settin
     [
         (Fault.UNAUTHORIZED, AdvisorRefused),
         (Fault.FORBIDDEN, AdvisorRefused),
-        (Fault.BAD_REQUEST, AdvisorRefused),
+        (Fault.BAD_REQUEST, AdvisorRejected),
         (Fault.THROTTLED, AdvisorThrottled),
         (Fault.SERVER_ERROR, AdvisorUnavailable),
+        (Fault.OVERLOADED, AdvisorUnavailable),
         (Fault.RESET, AdvisorUnavailable),
         (Fault.TRUNCATED_JSON, AdvisorGarbled),
         (Fault.GARBAGE, AdvisorGarbled),
         (Fault.WRONG_CONTENT_TYPE, AdvisorGarbled),
-        (ModelFault.REFUSAL, AdvisorRefused),
-        (ModelFault.CONTENT_FILTER, AdvisorRefused),
+        (ModelFault.REFUSAL, AdvisorDeclined),
+        (ModelFault.CONTENT_FILTER, AdvisorDeclined),
         (ModelFault.LENGTH, AdvisorGarbled),
         (ModelFault.NO_CHOICES, AdvisorGarbled),
         (ModelFault.WRONG_SHAPE, AdvisorGarbled),
@@ -124,11 +127,19 @@ async def test_what_a_useless_answer_cost_is_not_forgotten(fault: ModelFault) ->
     assert caught.value.tokens_out > 0
 
 
-async def test_a_stalled_provider_is_left_at_the_deadline() -> None:
+@pytest.mark.parametrize("fault", [Fault.STALL, Fault.STALL_MID_BODY, Fault.TRICKLE])
+async def test_a_provider_that_stalls_anywhere_is_left_at_the_deadline(fault: Fault) -> None:
     started_s = time.monotonic()
     with pytest.raises(AdvisorTimeout):
-        await ask(Fault.STALL, timeout_s=0.15)
+        await ask(fault, timeout_s=0.15)
     assert time.monotonic() - started_s < 1.0
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.OVERLOADED])
+async def test_how_long_the_provider_asks_to_be_left_alone_is_told(fault: Fault) -> None:
+    with pytest.raises(AdvisorError) as caught:
+        await ask(fault)
+    assert caught.value.retry_after_s == 1.0
 
 
 async def test_a_provider_that_is_not_there_is_unavailable() -> None:

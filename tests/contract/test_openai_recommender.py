@@ -27,6 +27,7 @@ ENTITIES: dict[str, Any] = {
     "symptoms": [PAIN],
     "diseases": [],
     "situations": [],
+    "contexts": [],
 }
 CATEGORY = {"macro": "DOR_FEBRE_INFLAMACAO", "micro": "ANALGESICOS_ANTITERMICOS", "confidence": 0.9}
 
@@ -40,7 +41,8 @@ async def advise(
     server: SimulatedOpenAi, text: str = TEXT, budget_s: float = 3.0, api_key: SecretStr = KEY, **known: Any
 ) -> Advice:
     stage = Recommender(
-        RecommenderSettings(openai=OpenAiSettings(api_key=api_key, base_url=server.base_url)), lexicon=lexicon()
+        RecommenderSettings(policy="llm", openai=OpenAiSettings(api_key=api_key, base_url=server.base_url)),
+        lexicon=lexicon(),
     )
     try:
         return await stage.advise(AdviceRequest(utterance_id="u1", text=text, budget_s=budget_s, **known))
@@ -60,15 +62,17 @@ async def test_two_calls_lead_from_the_words_to_the_items() -> None:
     assert {"entidades", "categoria", "cesta"} == set(advice.steps_ms)
 
 
-async def test_the_second_schema_lists_the_whole_taxonomy_and_the_text_is_only_in_the_data() -> None:
+async def test_the_second_schema_lists_the_whole_taxonomy_and_the_text_is_only_in_the_first_data() -> None:
     async with SimulatedOpenAi(ENTITIES, CATEGORY) as server:
         await advise(server, context=("bom dia",))
     for received in server.requests:
-        system, user = received.body["messages"]
+        system, _ = received.body["messages"]
         assert system["role"] == "system"
         assert TEXT not in system["content"]
-        assert json.loads(user["content"])["texto"] == TEXT
-        assert json.loads(user["content"])["contexto"] == ["bom dia"]
+    first, second = (received.body["messages"][1]["content"] for received in server.requests)
+    assert json.loads(first) == {"contexto": ["bom dia"], "texto": TEXT}
+    assert json.loads(second)["sintomas"] == ["dor de cabeca"]
+    assert TEXT not in second
     schema = server.requests[1].body["response_format"]["json_schema"]["schema"]
     assert len(schema["properties"]["macro"]["anyOf"][0]["enum"]) == 17
     assert len(schema["properties"]["micro"]["anyOf"][0]["enum"]) == 79
@@ -79,7 +83,7 @@ async def test_xai_is_asked_the_same_way_at_its_own_address() -> None:
         xai = XaiSettings(
             api_key=KEY, base_url=server.base_url, model_entities="grok-3-mini", model_category="grok-3-mini"
         )
-        stage = Recommender(RecommenderSettings(xai=xai), lexicon=lexicon())
+        stage = Recommender(RecommenderSettings(policy="llm", xai=xai), lexicon=lexicon())
         advice = await stage.advise(AdviceRequest(utterance_id="u1", text=TEXT, budget_s=3.0))
         await stage.close()
     assert (advice.status, advice.advisor, advice.model) == ("sugerido", "xai", "grok-3-mini")
@@ -97,11 +101,12 @@ async def test_the_simulated_servers_own_answers_are_good_enough_for_a_load_test
         (Fault.UNAUTHORIZED, "AdvisorRefused"),
         (Fault.THROTTLED, "AdvisorThrottled"),
         (Fault.SERVER_ERROR, "AdvisorUnavailable"),
+        (Fault.BAD_REQUEST, "AdvisorRejected"),
         (Fault.RESET, "AdvisorUnavailable"),
         (Fault.TRUNCATED_JSON, "AdvisorGarbled"),
         (Fault.GARBAGE, "AdvisorGarbled"),
         (Fault.WRONG_CONTENT_TYPE, "AdvisorGarbled"),
-        (ModelFault.REFUSAL, "AdvisorRefused"),
+        (ModelFault.REFUSAL, "AdvisorDeclined"),
         (ModelFault.LENGTH, "AdvisorGarbled"),
         (ModelFault.CUT_CONTENT, "AdvisorGarbled"),
         (ModelFault.WRONG_ENUM, "AdvisorGarbled"),
@@ -124,10 +129,11 @@ async def test_a_wrong_key_is_refused_by_the_provider_and_rules_answer() -> None
     assert (advice.error, advice.status, advice.origin) == ("AdvisorRefused", "sugerido", "regras")
 
 
-async def test_rules_answer_within_the_deadline_when_the_provider_stalls() -> None:
-    async with SimulatedOpenAi(ENTITIES, Fault.STALL) as server:
+@pytest.mark.parametrize("fault", [Fault.STALL, Fault.STALL_MID_BODY, Fault.TRICKLE])
+async def test_rules_answer_within_the_deadline_when_the_provider_stalls(fault: Fault) -> None:
+    async with SimulatedOpenAi(ENTITIES, fault) as server:
         openai = OpenAiSettings(api_key=KEY, base_url=server.base_url)
-        stage = Recommender(RecommenderSettings(openai=openai), lexicon=lexicon())
+        stage = Recommender(RecommenderSettings(policy="llm", openai=openai), lexicon=lexicon())
         started_s = time.monotonic()
         advice = await stage.advise(AdviceRequest(utterance_id="u1", text=TEXT, budget_s=0.4))
         elapsed_s = time.monotonic() - started_s

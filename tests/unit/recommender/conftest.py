@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cestas.lexicon import Lexicon
+from cestas.lexicon import Lexicon, shipped
 
 
 @pytest.fixture(scope="session")
 def lexicon() -> Lexicon:
-    return Lexicon.load()
+    return shipped()

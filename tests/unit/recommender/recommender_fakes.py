@@ -51,9 +51,8 @@ class FakeChat:
 class FakeAdvisor:
     """An advisor that understands what it was told to understand, or fails as it was told to."""
 
-    name = "openai"
-
-    def __init__(self, outcome: Understanding | AdvisorError) -> None:
+    def __init__(self, outcome: Understanding | AdvisorError, name: str = "openai") -> None:
+        self.name = name
         self.outcome = outcome
         self.requests: list[AdviceRequest] = []
         self.closed = False
@@ -63,6 +62,9 @@ class FakeAdvisor:
         if isinstance(self.outcome, AdvisorError):
             raise self.outcome
         return self.outcome
+
+    def health(self) -> dict[str, Any]:
+        return {}
 
     async def close(self) -> None:
         self.closed = True

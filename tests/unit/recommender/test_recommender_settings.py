@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from deployments.recommender.settings import OpenAiSettings, RecommenderSettings, XaiSettings
+from deployments.recommender.settings import CompatibleSettings, OpenAiSettings, RecommenderSettings, XaiSettings
 
 OPENAI_KEY = OpenAiSettings(api_key=SecretStr("sk-openai"))
 XAI_KEY = XaiSettings(api_key=SecretStr("xai-key"))
+VLLM = CompatibleSettings(base_url="http://10.0.0.9:8000/v1", model_entities="qwen", model_category="qwen")
 
 
 def chosen(settings: RecommenderSettings) -> str | None:
-    language_model = settings.language_model()
-    return language_model[0] if language_model else None
+    return next((name for name, _ in settings.language_models()), None)
 
 
 def test_without_any_key_the_rules_answer() -> None:
@@ -44,7 +44,35 @@ def test_the_policy_regras_ignores_keys() -> None:
 
 def test_the_policy_llm_refuses_to_start_without_a_key_and_names_the_provider() -> None:
     with pytest.raises(ValueError, match="xai"):
-        RecommenderSettings(policy="llm", provider="xai").language_model()
+        RecommenderSettings(policy="llm", provider="xai").language_models()
+
+
+def test_the_cascade_needs_a_key_too_when_it_is_asked_for_by_name() -> None:
+    with pytest.raises(ValueError, match="cascata"):
+        RecommenderSettings(policy="cascata").language_models()
+
+
+def order(settings: RecommenderSettings) -> list[str]:
+    return [name for name, _ in settings.language_models()]
+
+
+def test_every_provider_that_is_set_up_takes_part_in_the_stated_order() -> None:
+    assert order(RecommenderSettings(openai=OPENAI_KEY, xai=XAI_KEY, compatible=VLLM)) == [
+        "openai",
+        "xai",
+        "compatible",
+    ]
+    reversed_order = RecommenderSettings(
+        openai=OPENAI_KEY, xai=XAI_KEY, compatible=VLLM, provider=("compatible", "openai")
+    )
+    assert order(reversed_order) == ["compatible", "openai"]
+    assert order(RecommenderSettings(openai=OPENAI_KEY, provider=("xai", "openai"))) == ["openai"]
+
+
+def test_a_server_of_ones_own_needs_no_key_but_the_names_of_its_models() -> None:
+    assert order(RecommenderSettings(policy="llm", compatible=VLLM)) == ["compatible"]
+    with pytest.raises(ValidationError, match="model_entities"):
+        CompatibleSettings(base_url="http://10.0.0.9:8000/v1")
 
 
 def test_an_unknown_key_is_refused_by_name() -> None:
