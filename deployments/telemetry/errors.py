@@ -4,6 +4,7 @@
     ├── StoreUnavailable     the database cannot be reached or cannot serve now        retryable
     ├── StoreRefused         the database refuses these rows: retrying will not help
     ├── OutboxError          rows cannot be kept on the local disk                     retryable
+    │   ├── SealBroken       what is kept was sealed with a key that is not there
     │   ├── OutboxFull       the outbox or its disk holds no more rows
     │   └── OutboxFailed     the outbox cannot be read or written
     ├── EmailTaken           a client of this e-mail exists
@@ -40,6 +41,10 @@ class OutboxError(TelemetryError):
     """Rows cannot be kept on the local disk. Nothing of the call was recorded."""
 
     retryable = True
+
+
+class SealBroken(OutboxError):
+    """What lies on the disk was sealed with a key that is not there; nothing of it is lost once the key is back."""
 
 
 class OutboxFull(OutboxError):

@@ -7,13 +7,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from deployments.metrics import Metrics
 from deployments.telemetry.errors import OutboxError, OutboxFailed, OutboxFull
-from deployments.telemetry.outbox_file import OutboxFile, OutboxStats, Waiting, read_session
+from deployments.telemetry.outbox_file import OutboxFile, OutboxStats, Waiting, forget_session, read_session
 from deployments.telemetry.rows import Row
+from deployments.telemetry.sealing import Seal
 from deployments.telemetry.slots import Slot, adopt_leftovers, siblings, take_slot
 
 T = TypeVar("T")
@@ -30,7 +32,8 @@ class Outbox:
     Callers of `record` that arrive while the disk syncs share the next sync (group commit).
     """
 
-    def __init__(self, directory: Path, max_bytes: int, metrics: Metrics) -> None:
+    def __init__(self, directory: Path, max_bytes: int, metrics: Metrics, seal: Seal | None = None) -> None:
+        self._seal = seal or Seal()
         self._directory = directory
         self._max_bytes = max_bytes
         self._metrics = metrics
@@ -92,7 +95,7 @@ class Outbox:
 
     async def _commit(self, rows: Sequence[Row]) -> OutboxError | None:
         try:
-            await self._run(lambda: self._opened().add(rows))
+            await self._run(lambda: self._opened().add([self._seal.seal_row(row) for row in rows]))
         except OutboxError as exc:
             return exc
         except Exception as exc:  # whatever it is, those who wait must hear of it
@@ -101,7 +104,12 @@ class Outbox:
 
     async def batch(self, limit: int, now_us: int) -> list[Waiting]:
         """The oldest rows that are due at `now_us` (µs since 1970), at most `limit`. Raises OutboxFailed."""
-        return await self._run(lambda: self._opened().batch(limit, now_us))
+
+        def read() -> list[Waiting]:
+            due = self._opened().batch(limit, now_us)
+            return [replace(waiting, row=self._seal.open_row(waiting.row)) for waiting in due]
+
+        return await self._run(read)
 
     async def delete(self, rows: Sequence[Waiting]) -> None:
         """Forget rows that the database has committed. Raises OutboxFailed."""
@@ -125,9 +133,19 @@ class Outbox:
         def read() -> list[Row]:
             mine = self._opened()
             others = [row for path in siblings(mine.path) for row in read_session(path, session_id)]
-            return others + mine.of_session(session_id)
+            return [self._seal.open_row(row) for row in others + mine.of_session(session_id)]
 
         return await self._run(read)
+
+    async def forget_session(self, session_id: str) -> int:
+        """Erase a session's rows from every outbox of this node; returns how many. Raises OutboxFailed."""
+
+        def forget() -> int:
+            mine = self._opened()
+            others = sum(forget_session(path, session_id) for path in siblings(mine.path))
+            return others + mine.forget_session(session_id)
+
+        return await self._run(forget)
 
     async def stats(self) -> OutboxStats:
         """What this outbox holds. Raises OutboxFailed."""

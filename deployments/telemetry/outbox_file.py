@@ -90,6 +90,11 @@ class OutboxFile:
         with self._guard():
             return [Row(*r) for r in self._db.execute(sql, (session_id,))]
 
+    def forget_session(self, session_id: str) -> int:
+        """Erase one session's rows, those set aside too; returns how many."""
+        with self._guard(), self._transaction():
+            return _forget_session(self._db, session_id)
+
     def delete(self, seqs: Iterable[int]) -> None:
         """Forget rows that the database has committed."""
         with self._guard(), self._transaction():
@@ -182,12 +187,29 @@ def read_session(path: Path, session_id: str) -> list[Row]:
         raise OutboxFailed(f"{path.name}: {_kind(exc)}") from None
 
 
+def forget_session(path: Path, session_id: str) -> int:
+    """Erase a session's rows from another replica's outbox; returns how many. Raises OutboxFailed."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=5.0)) as db, db:
+            return _forget_session(db, session_id)
+    except sqlite3.Error as exc:
+        if not path.exists() or "no such table" in str(exc):
+            return 0
+        raise OutboxFailed(f"{path.name}: {_kind(exc)}") from None
+
+
+def _forget_session(db: sqlite3.Connection, session_id: str) -> int:
+    tables = ("waiting", "refused")
+    return sum(db.execute(f"DELETE FROM {t} WHERE session_id = ?", (session_id,)).rowcount for t in tables)  # noqa: S608
+
+
 def _open(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # people's health data: for the owner's eyes only
     db = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA secure_delete=ON")  # what is shipped or erased does not stay in the file's free pages
         db.execute(f"PRAGMA journal_size_limit={4 << 20}")
         if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError("quick_check")

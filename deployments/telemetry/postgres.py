@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from deployments.telemetry.erasure import Execute, not_erased
 from deployments.telemetry.errors import StoreRefused, StoreUnavailable
 from deployments.telemetry.rows import TABLES, Row, decode
 from deployments.telemetry.settings import TelemetrySettings
@@ -66,15 +67,28 @@ class PostgresStore(SqlStore):
             raise StoreRefused(type(exc).__name__) from None
         tag = await connection.execute(
             f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {lot} "  # noqa: S608 - our own names
-            "ON CONFLICT DO NOTHING"
+            f"WHERE {not_erased(kind, lot)} ON CONFLICT DO NOTHING"
         )
-        return int(tag.rsplit(" ", 1)[1])
+        return _touched(tag)
 
     async def close(self) -> None:
         """See Store."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.terminate()
+
+    async def exclusively(self, lock_key: int, work: Callable[[Execute], Awaitable[None]]) -> bool:
+        """See PrivacyStore. The lock goes with the connection, which the pool clears of locks when it takes it back."""
+        async with self._connection() as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", lock_key):
+                return False
+
+            async def execute(sql: str, *args: Any) -> int:
+                return _touched(await connection.execute(sql, *args))
+
+            await work(execute)
+            await connection.fetchval("SELECT pg_advisory_unlock($1)", lock_key)
+        return True
 
     async def _fetch(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         async with self._connection() as connection:
@@ -86,7 +100,7 @@ class PostgresStore(SqlStore):
                 tag = await connection.execute(sql, *args)
             except asyncpg.UniqueViolationError:
                 raise UniqueViolation from None
-        return int(tag.rsplit(" ", 1)[1])
+        return _touched(tag)
 
     async def _delays_ms(self, where: str, args: Sequence[Any]) -> dict[str, Any]:
         sql = (
@@ -97,6 +111,12 @@ class PostgresStore(SqlStore):
         )
         [row] = await self._fetch(sql, *args)
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()}
+
+    def _day(self, column: str, begins_utc_h: int) -> str:
+        return f"to_char({column} - interval '{begins_utc_h} hours', 'YYYY-MM-DD')"
+
+    def _ids_of(self, column: str) -> tuple[str, str]:
+        return f"LATERAL jsonb_array_elements({column}) AS element(value)", "element.value ->> 'id'"
 
     def _instant(self, instant: datetime) -> datetime:
         return instant
@@ -151,3 +171,8 @@ class PostgresStore(SqlStore):
             self._pool = None
             self._away_until_s = time.monotonic() + AWAY_S
             pool.terminate()
+
+
+def _touched(tag: str) -> int:
+    """The rows that a statement touched, of its command tag ("UPDATE 3")."""
+    return int(tag.rsplit(" ", 1)[1])

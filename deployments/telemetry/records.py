@@ -101,6 +101,8 @@ class Interaction:
     micro: str | None = None
     confidence: float | None = None
     cesta: str = ""
+    ordering: str = ""
+    """Whose order the items were in: `aprendida`, `mantida` (the pharmacist's, to compare with), or empty."""
     suggestion_id: str | None = None
     items: list[dict[str, str]] | None = None
     blocked: list[dict[str, str]] | None = None
@@ -143,6 +145,35 @@ class Counter:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was understood once in a session, and what came of it, for a conversation that is taken up again.
+
+    Seconds are the session's stream time; None: the words were typed. `text` is as it was recorded (redacted).
+    """
+
+    text: str
+    start_s: float | None = None
+    end_s: float | None = None
+    item_ids: tuple[str, ...] = ()
+    """Items shown in answer to it."""
+    situations: tuple[str, ...] = ()
+    """Situations known of the customer then."""
+    alert: str = ""
+    """Why the pharmacist was called, where it was so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A suggestion as it was recorded, to be sent again."""
+
+    suggestion_id: str
+    items: tuple[dict[str, str], ...]
+    text: str
+    origin: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """What is recorded of a session, for one that is resumed. Samples count from the session's first one."""
 
@@ -158,3 +189,10 @@ class SessionState:
     """Items suggested, oldest first, without repeats."""
     recent_texts: tuple[str, ...] = ()
     """The newest 12 texts heard, oldest first."""
+    turns: tuple[Turn, ...] = ()
+    """The newest 40 texts heard with what came of them, oldest first."""
+    undelivered: tuple[Shown, ...] = ()
+    """Suggestions of the last minute that did not reach the counter, or only in the last 15 s: they may have been lost
+    with the connection. The counter shows each id once."""
+    partial: bool = False
+    """The database could not be read: this is what waits in the outboxes of telemetry's node alone."""

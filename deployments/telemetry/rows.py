@@ -14,7 +14,9 @@ from deployments.telemetry.records import Feedback, Interaction
 
 Record: TypeAlias = Interaction | Feedback
 
-JSON_COLUMNS = frozenset({"band_energies_db", "gate_settings", "entities", "items", "blocked", "vad_settings"})
+JSON_COLUMNS = frozenset(
+    {"band_energies_db", "gate_settings", "entities", "items", "blocked", "vad_settings", "details"}
+)
 """Columns that hold structures: JSONB in PostgreSQL, JSON text in SQLite."""
 BOOLEAN_COLUMNS = frozenset({"simulated", "revoked"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+from deployments.telemetry.audio_folder import AudioSettings
+from deployments.telemetry.retention import RetentionSettings
+from deployments.telemetry.sealing import Seal, parse_keys
 
 
 class TelemetrySettings(BaseModel):
@@ -35,6 +39,12 @@ class TelemetrySettings(BaseModel):
     adopt_interval_s: float = Field(15.0, gt=0, le=3600)
     """How often outboxes left behind by dead replicas are looked for."""
 
+    storage_key: SecretStr | None = None
+    """Seals the outbox's rows and kept audio on this node's disk (AES-256-GCM): base64 of 32 bytes (`openssl rand
+    -base64 32`); after a comma, older keys that still open what they sealed. None: rows lie there in plain."""
+    retention: RetentionSettings = RetentionSettings()
+    audio: AudioSettings = AudioSettings()
+
     pool_max_size: int = Field(4, ge=1, le=100)
     connect_timeout_s: float = Field(5.0, gt=0, le=60)
     command_timeout_s: float = Field(10.0, gt=0, le=300)
@@ -48,6 +58,28 @@ class TelemetrySettings(BaseModel):
         if self.store == "postgres" and self.database_url is None and not self.embedded_owner:
             raise ValueError("database_url: needed where embedded_owner is false")
         return self
+
+    @field_validator("storage_key")
+    @classmethod
+    def _keys_are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_keys(value.get_secret_value())
+        return value
+
+    @property
+    def seal(self) -> Seal:
+        """What seals and opens what lies on this node's disk."""
+        return Seal(parse_keys(self.storage_key.get_secret_value()) if self.storage_key is not None else ())
+
+    @property
+    def audio_dir(self) -> Path:
+        """Where kept audio lies."""
+        return self.state_dir / "audio"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the embedded PostgreSQL."""
+        return self.store == "postgres" and self.database_url is None
 
     @property
     def outbox_dir(self) -> Path:

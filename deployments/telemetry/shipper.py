@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from deployments.metrics import Metrics
 from deployments.telemetry.errors import OutboxError, StoreRefused, StoreUnavailable
@@ -155,10 +157,19 @@ class Shipper:
             self._metrics.gauge("telemetry_outbox_rows", stats.waiting)
             self._metrics.gauge("telemetry_outbox_oldest_s", age_s)
             self._metrics.gauge("telemetry_outbox_bytes", stats.used_bytes)
+            self._metrics.gauge("telemetry_disk_free_bytes", _disk_free_bytes(self._settings.outbox_dir))
             self._metrics.gauge("telemetry_rows_set_aside", stats.refused)
         if now_s - self._adopted_s >= self._settings.adopt_interval_s:
             self._adopted_s = now_s
             await self._outbox.adopt()
+
+
+def _disk_free_bytes(folder: Path) -> int:
+    """Bytes free where `folder` lies; 0 where that cannot be read, which alarms as a full disk does."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
 
 
 async def _within(event: asyncio.Event, timeout_s: float) -> None:

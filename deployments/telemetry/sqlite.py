@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deployments.telemetry.erasure import Execute, not_erased
 from deployments.telemetry.errors import StoreRefused, StoreUnavailable
 from deployments.telemetry.rows import TABLES, Row, decode, instant_text
 from deployments.telemetry.schema import ensure_sqlite
@@ -50,8 +51,12 @@ class SqliteStore(SqlStore):
 
     def _insert(self, db: sqlite3.Connection, kind: str, columns: dict[str, Any]) -> None:
         table = TABLES[kind]
-        marks = ", ".join("?" * len(table.columns))
-        sql = f"INSERT INTO {table.name} ({', '.join(table.columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608
+        names = ", ".join(table.columns)
+        new = ", ".join(f"? AS {name}" for name in table.columns)
+        sql = (  # begins with INSERT, or Python's sqlite3 opens no transaction for it
+            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM (SELECT {new}) AS new "  # noqa: S608 - our own names
+            f"WHERE {not_erased(kind, 'new')} ON CONFLICT DO NOTHING"
+        )
         try:
             db.execute(sql, [_plain(columns[name]) for name in table.columns])
         except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as exc:  # a value of a type that SQLite lacks
@@ -66,6 +71,11 @@ class SqliteStore(SqlStore):
         if self._db is not None:
             self._db.close()
             self._db = None
+
+    async def exclusively(self, lock_key: int, work: Callable[[Execute], Awaitable[None]]) -> bool:
+        """See PrivacyStore. Transactions take their turns here, and what `work` does may be done twice."""
+        await work(self._execute)
+        return True
 
     async def _fetch(self, sql: str, *args: Any) -> list[dict[str, Any]]:
         return await self._run(lambda: [dict(row) for row in self._opened().execute(sql, _numbered(args))])
@@ -92,8 +102,14 @@ class SqliteStore(SqlStore):
             "max_ms": quantile(delays, 1.0),
         }
 
+    def _ids_of(self, column: str) -> tuple[str, str]:
+        return f"json_each({column}) AS element", "json_extract(element.value, '$.id')"
+
     def _instant(self, instant: datetime) -> str:
         return instant_text(instant)
+
+    def _day(self, column: str, begins_utc_h: int) -> str:
+        return f"strftime('%Y-%m-%d', {column}, '-{begins_utc_h} hours')"
 
     def _opened(self) -> sqlite3.Connection:
         if self._db is None:

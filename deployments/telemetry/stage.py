@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from cestas.ordering import Tally, Uplift
 from deployments.metrics import Metrics, NoMetrics
-from deployments.telemetry import embedded, schema
-from deployments.telemetry.errors import EmbeddedFailed, OutboxFailed, OutboxFull, StoreUnavailable
+from deployments.telemetry.access import AccessRelay
+from deployments.telemetry.audio_folder import AudioFolder, KeptAudio
+from deployments.telemetry.costs import DAY_BEGINS_UTC_H, Cost
+from deployments.telemetry.erasure import Erased, json_ready
+from deployments.telemetry.errors import OutboxFailed, OutboxFull, StoreUnavailable
+from deployments.telemetry.leases import Leases, RollAnswer, RollCall
+from deployments.telemetry.opening import close_store, open_store
 from deployments.telemetry.outbox import Outbox
-from deployments.telemetry.postgres import PostgresStore
 from deployments.telemetry.records import Client, Counter, Feedback, Interaction, SessionState
-from deployments.telemetry.rows import Row, encode
-from deployments.telemetry.session_state import session_state
+from deployments.telemetry.retention import Retention
+from deployments.telemetry.rows import Row, decode, encode, readable
+from deployments.telemetry.session_state import session_state, without_database
 from deployments.telemetry.settings import TelemetrySettings
 from deployments.telemetry.shipper import Shipper
-from deployments.telemetry.sqlite import SqliteStore
 from deployments.telemetry.store import Store
 
 log = logging.getLogger("balto.telemetry")
 
+EXPORT_ROWS = 500
+"""Rows of a session in one answer: some 1.5 MB, where a message between processes may have 4 MiB."""
 PING_TIMEOUT_S = 2.0
 """How long `health` waits for the database."""
 
 
-class Telemetry:
+class Telemetry(AccessRelay):
     """One replica of the stage. Every method starts it first; none of them needs the database to be there, save the
     look-ups, which raise StoreUnavailable without it. Errors are those of `errors.py`; they cross processes.
     """
@@ -43,12 +49,14 @@ class Telemetry:
     ) -> None:
         self._settings = settings
         self._metrics: Metrics = metrics or NoMetrics()
-        self._embedded = settings.store == "postgres" and settings.database_url is None
-        self._make_store = make_store or self._open_store
+        self._make_store = make_store or open_store
         self._starting = asyncio.Lock()
         self._started: tuple[Outbox, Store, Shipper] | None = None
+        self._retention: Retention | None = None
+        self._audio = AudioFolder(settings.audio_dir, settings.seal, settings.audio.min_free_mb * 1_000_000)
         self._closed = False
         self._known: OrderedDict[str, Counter] = OrderedDict()
+        self._leases = Leases()
 
     async def start(self) -> None:
         """Open the outbox and begin shipping; again: nothing. Raises OutboxFailed."""
@@ -123,6 +131,14 @@ class Telemetry:
         await (await self._store()).set_vad_settings(counter_id, settings)
         self._forget(counter_id)
 
+    async def rotate_key(self, counter_id: str, key_hash: str) -> None:
+        """See AccessStore."""
+        await super().rotate_key(counter_id, key_hash)
+        self._forget(counter_id)
+
+    async def _relay(self, question: str, *args: Any) -> Any:
+        return await getattr(await self._store(), question)(*args)
+
     def _forget(self, counter_id: str) -> None:
         for key_hash in [k for k, counter in self._known.items() if counter.counter_id == counter_id]:
             del self._known[key_hash]
@@ -155,11 +171,101 @@ class Telemetry:
         `retornos`."""
         return await (await self._store()).counter_metrics(counter_id, since)
 
+    async def costs(self, since: datetime, day_begins_utc_h: int = DAY_BEGINS_UTC_H, client_id: str = "") -> list[Cost]:
+        """What was spent since then, by client and day, oldest day first; of one client, or of all."""
+        return await (await self._store()).costs(since, day_begins_utc_h, client_id)
+
+    async def item_tallies(self, client_id: str, window_days: int) -> dict[str, dict[str, Tally]]:
+        """How often each item was shown and taken at a client's counters of late: cesta → item id → counts."""
+        since = datetime.now(timezone.utc) - timedelta(days=window_days)
+        return await (await self._store()).item_tallies(client_id, since)
+
+    async def order_uplift(self, since: datetime, client_id: str = "") -> Uplift | None:
+        """The learned order against the pharmacist's, of one client or of all; None: not known yet."""
+        return await (await self._store()).order_uplift(since, client_id)
+
     async def session_state(self, session_id: str) -> SessionState:
-        """What is recorded of a session, in the database and in this node's outboxes. Raises OutboxFailed too."""
+        """What is recorded of a session, in the database and in this node's outboxes; `partial` without the database.
+
+        Raises OutboxFailed.
+        """
         outbox, store, _ = await self._parts()
         waiting = await outbox.of_session(session_id)  # first: a row on its way is then seen once or twice, never not
-        return session_state(await store.session_rows(session_id), waiting)
+        try:
+            rows = await store.session_rows(session_id)
+        except StoreUnavailable as exc:
+            self._metrics.count("telemetry_sessions_from_outbox")
+            log.warning("session_state_partial error=%s", type(exc).__name__)
+            return without_database(waiting, datetime.now(timezone.utc))
+        return session_state(rows, waiting, datetime.now(timezone.utc))
+
+    async def claim_session(self, session_id: str, epoch: int, replica: str) -> int | None:
+        """See Leases.claim; needs no database."""
+        return self._leases.claim(session_id, epoch, replica, time.time())
+
+    async def roll_call(self, roll: RollCall) -> RollAnswer:
+        """See Leases.call; needs no database."""
+        return self._leases.call(roll, time.time())
+
+    async def order_drain(self, node: str = "", *, leave: bool = True) -> None:
+        """See Leases.order_drain; without `leave` the order is called off."""
+        if leave:
+            self._leases.order_drain(node, time.time())
+        else:
+            self._leases.call_off(node)
+
+    async def erase_session(self, session_id: str) -> Erased:
+        """Erase everything kept of a session; what of it still arrives is not written. Raises OutboxFailed too.
+
+        What happens in the session from now on is kept again.
+        """
+        outbox, store, _ = await self._parts()
+        at = datetime.now(timezone.utc)
+        interactions, feedback = await store.erase_session(session_id, at)
+        waiting = await outbox.forget_session(session_id)
+        audio = await asyncio.to_thread(self._audio.forget_session, session_id)
+        erased = Erased(interactions, feedback, waiting, audio)
+        self._metrics.count("telemetry_sessions_erased")
+        log.info("session_erased session=%s interactions=%d waiting=%d", session_id, interactions, erased.waiting)
+        return erased
+
+    async def export_session(self, session_id: str, limit: int = EXPORT_ROWS, offset: int = 0) -> dict[str, Any]:
+        """Everything kept of a session, ready for JSON, at most `limit` rows of each table after the first `offset`:
+        `sessao`, `interacoes`, `retornos`, `mais` (whether there are more), `na_fila` (rows of this node's outboxes
+        that the database does not have yet), `audios` (utterances whose audio this node keeps). Raises OutboxFailed
+        too."""
+        outbox, store, _ = await self._parts()
+        waiting = await outbox.of_session(session_id)  # first: a row on its way is then seen once or twice, never not
+        contents = await store.session_contents(session_id, limit, offset)
+        return {
+            "sessao": session_id,
+            "interacoes": json_ready(contents.interactions),
+            "retornos": json_ready(contents.feedback),
+            "mais": max(len(contents.interactions), len(contents.feedback)) >= limit,
+            "na_fila": json_ready([readable(decode(row.kind, row.payload)) for row in waiting]),
+            "audios": await asyncio.to_thread(self._audio.of_session, session_id),
+        }
+
+    async def keep_audio(self, audio: KeptAudio) -> bool:
+        """Keep an utterance's audio on this node's disk, sealed, where that is switched on; whether it was kept.
+
+        Raises OutboxFull where the disk is short of space, OutboxFailed where it cannot be written.
+        """
+        if not self._settings.audio.keep:
+            return False
+        try:
+            await asyncio.to_thread(self._audio.keep, audio)
+        except OSError as exc:
+            raise OutboxFailed(f"audio: {type(exc).__name__}") from None
+        self._metrics.count("telemetry_audio_kept")
+        return True
+
+    async def kept_audio(self, session_id: str, utterance_id: str) -> bytes | None:
+        """An utterance's audio (16 kHz mono s16le), where this node keeps it. Raises SealBroken."""
+        return await asyncio.to_thread(self._audio.read, session_id, utterance_id)
+
+    def _forget_old_audio(self, now: datetime) -> int:
+        return self._audio.forget_before((now - timedelta(days=self._settings.audio.days)).date())
 
     async def health(self) -> dict[str, Any]:
         """`degraded`, `store`, `database_up`, `outbox_rows`, `outbox_oldest_s`, `outbox_mb`, `rows_set_aside` (in the
@@ -187,11 +293,11 @@ class Telemetry:
         if parts is None:
             return
         outbox, store, shipper = parts
+        if self._retention is not None:
+            await self._retention.close()
         await shipper.close()
         await outbox.close()
-        await store.close()
-        if self._embedded:
-            await asyncio.to_thread(embedded.stop, self._settings.embedded_dir)
+        await close_store(self._settings, store)
 
     async def _database_up(self, store: Store) -> bool:
         try:
@@ -209,26 +315,14 @@ class Telemetry:
                 raise OutboxFailed("telemetry is closed")
             if self._started is None:
                 settings = self._settings
-                outbox = Outbox(settings.outbox_dir, settings.outbox_max_mb * 1_000_000, self._metrics)
+                outbox = Outbox(settings.outbox_dir, settings.outbox_max_mb * 1_000_000, self._metrics, settings.seal)
                 await outbox.open()
                 store = self._make_store(settings)
                 shipper = Shipper(outbox, store, settings, self._metrics)
                 shipper.start()
+                self._retention = Retention(
+                    settings.retention, store, self._metrics, forget_audio=self._forget_old_audio
+                )
+                self._retention.start()
                 self._started = (outbox, store, shipper)
             return self._started
-
-    def _open_store(self, settings: TelemetrySettings) -> Store:
-        if settings.store == "sqlite":
-            return SqliteStore(settings.sqlite_file)
-        migrate = functools.partial(schema.ensure_postgres, connect_timeout_s=settings.connect_timeout_s)
-        return PostgresStore(settings, self._find_url, migrate)
-
-    async def _find_url(self) -> str:
-        url = self._settings.database_url
-        if url is not None:
-            return url.get_secret_value()
-        try:
-            return await asyncio.to_thread(embedded.start, self._settings.embedded_dir)
-        except EmbeddedFailed as exc:
-            log.error("embedded_failed reason=%s", exc)
-            raise StoreUnavailable("the embedded PostgreSQL does not start") from None

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
+from deployments.telemetry.access import AccessQueries, AccessStore
+from deployments.telemetry.costs import DAY_BEGINS_UTC_H, Cost, CostQueries
+from deployments.telemetry.erasure import PrivacyQueries, PrivacyStore
 from deployments.telemetry.errors import EmailTaken, KeyTaken, UnknownClient, UnknownCounter
+from deployments.telemetry.moving_in import MovingQueries, MovingStore
+from deployments.telemetry.outcomes import OutcomeQueries, OutcomeStore
 from deployments.telemetry.records import Client, Counter
 from deployments.telemetry.rows import Row, readable
 
@@ -33,7 +38,7 @@ class RowStore(Protocol):
         """
 
 
-class Store(RowStore, Protocol):
+class Store(RowStore, AccessStore, PrivacyStore, MovingStore, OutcomeStore, Protocol):
     """A database: rows in, and the owner's questions. Every method may raise StoreUnavailable."""
 
     async def find_counter(self, key_hash: str) -> Counter | None:
@@ -76,6 +81,9 @@ class Store(RowStore, Protocol):
     async def counter_metrics(self, counter_id: str, since: datetime | None = None) -> dict[str, Any]:
         """A counter's figures: interactions by outcome, delay quantiles in ms, cost in USD, results of suggestions."""
 
+    async def costs(self, since: datetime, day_begins_utc_h: int = DAY_BEGINS_UTC_H, client_id: str = "") -> list[Cost]:
+        """What was spent since then, by client and day, oldest day first; of one client, or of all."""
+
     async def session_rows(self, session_id: str) -> SessionRows:
         """What the database holds of a session."""
 
@@ -99,7 +107,7 @@ class UniqueViolation(Exception):
     """A key exists already: raised by `_execute`, translated by the methods that know which."""
 
 
-class SqlStore(ABC):
+class SqlStore(AccessQueries, PrivacyQueries, MovingQueries, CostQueries, OutcomeQueries, ABC):
     """The questions, on top of the two verbs that each database brings: `_fetch` and `_execute`.
 
     Placeholders are `$1`, `$2`, …, which PostgreSQL and SQLite both read; instants are passed through `_instant`.
@@ -232,8 +240,7 @@ class SqlStore(ABC):
 
     async def _of_session(self, session_id: str, condition: str, limit: int) -> list[dict[str, Any]]:
         sql = (
-            "SELECT interaction_id, counter_id, first_sample, end_sample, suggestion_id, items, text, happened_at "  # noqa: S608
-            f"FROM interacoes WHERE session_id = $1 AND {condition} "
+            f"SELECT {_SESSION_COLUMNS} FROM interacoes WHERE session_id = $1 AND {condition} "  # noqa: S608 - our names
             "ORDER BY happened_at DESC, interaction_id DESC LIMIT $2"
         )
         return [readable(row) for row in await self._fetch(sql, session_id, limit)]
@@ -258,7 +265,11 @@ class SqlStore(ABC):
 
 
 _COUNTERS = "SELECT counter_id, client_id, name, key_hash, revoked, vad_settings FROM balcoes"
-_SESSION_PARTS = (("end_sample IS NOT NULL", 200), ("suggestion_id IS NOT NULL", 1000), ("text <> ''", 12))
+_SESSION_COLUMNS = (
+    "interaction_id, counter_id, first_sample, end_sample, suggestion_id, items, text, entities, outcome, "
+    "advice_origin, simulated, sent_to_counter_at, happened_at"
+)
+_SESSION_PARTS = (("end_sample IS NOT NULL", 200), ("suggestion_id IS NOT NULL", 1000), ("text <> ''", 40))
 
 
 def _counter(row: dict[str, Any]) -> Counter:

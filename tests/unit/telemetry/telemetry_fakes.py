@@ -76,6 +76,10 @@ class FakeStore:
         self._reach()
         return self.session
 
+    async def exclusively(self, lock_key: int, work: Any) -> bool:
+        self._reach()
+        return False  # as if another replica were at it
+
     async def ping(self) -> None:
         self._reach()
 

@@ -13,7 +13,7 @@ from telemetry_fakes import NOW, FakeStore, feedback, interaction
 
 from deployments.telemetry import errors
 from deployments.telemetry.errors import OutboxFailed, OutboxFull, StoreUnavailable
-from deployments.telemetry.records import Counter, SessionState
+from deployments.telemetry.records import Counter, SessionState, Turn
 from deployments.telemetry.settings import TelemetrySettings
 from deployments.telemetry.stage import Telemetry
 from deployments.telemetry.store import SessionRows
@@ -159,6 +159,10 @@ async def test_a_resumed_session_sees_rows_that_are_still_on_their_way(telemetry
         suggestion_ids=("sg-1", "sg-2"),
         item_ids=("soro", "vitamina"),
         recent_texts=("meu filho está com diarreia", "e quero vitamina"),
+        turns=(
+            Turn("meu filho está com diarreia", 0.0, 1.0, ("soro",)),
+            Turn("e quero vitamina", 1.25, 3.0, ("soro", "vitamina")),
+        ),
     )
     store.answering.set()
 
@@ -193,7 +197,7 @@ async def test_after_closing_nothing_is_accepted(telemetry: Telemetry, store: Fa
 
 def test_every_error_crosses_processes():
     kinds = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.TelemetryError)]
-    assert len(kinds) == 11
+    assert len(kinds) == 12
     for kind in kinds:
         back = pickle.loads(pickle.dumps(kind("why")))
         assert (type(back), str(back)) == (kind, "why")

@@ -1,0 +1,190 @@
+"""The console's figures by hour: counted anew from the rows wherever triggers say that an hour has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from deployments.metrics import Metrics
+from deployments.telemetry.dialects import Dialect
+from deployments.telemetry.erasure import Execute
+from deployments.telemetry.errors import TelemetryError
+
+log = logging.getLogger("balto.telemetry")
+
+ROLLUP_LOCK_KEY: Final = 0x42616C746F03
+"""Of pg_try_advisory_lock: "Balto", then the number of this job."""
+LOT_HOURS: Final = 50
+"""Hours of one client that are counted at once: a chain of 100 busy counters has some 40,000 rows in one."""
+OUTCOMES: Final = (
+    "sugerido",
+    "nada",
+    "bloqueado",
+    "alerta",
+    "descartado",
+    "vazio",
+    "stt_falhou",
+    "llm_falhou",
+    "prazo",
+    "perdido",
+)
+_TAKEN: Final = "result IN ('aceita', 'vendida')"
+
+
+class RollupStore(Protocol):
+    """What the job needs of a database. Every method may raise StoreUnavailable."""
+
+    async def refresh_figures(self) -> int | None:
+        """Count a lot of changed hours anew, newest first; how many marks of change were used up, None where another
+        replica is at it."""
+
+
+class RollupQueries(ABC):
+    """RollupStore in SQL that PostgreSQL and SQLite both read."""
+
+    @property
+    @abstractmethod
+    def _dialect(self) -> Dialect:
+        """What this database says differently."""
+
+    @abstractmethod
+    async def exclusively(self, lock_key: int, work: Callable[[Execute], Awaitable[None]]) -> bool:
+        """See PrivacyStore."""
+
+    async def refresh_figures(self) -> int | None:
+        """See RollupStore. A row that is committed meanwhile leaves a mark of its own, for the next lot."""
+        used = 0
+        counted_us = time.time_ns() // 1_000
+
+        async def work(execute: Execute) -> None:
+            nonlocal used
+            if not await execute(_TAKE, LOT_HOURS):
+                return
+            for table, columns, keys, select in _figures(self._dialect):
+                names = ", ".join(columns)
+                counts = ", ".join(f"{name} = excluded.{name}" for name in columns[keys:])
+                await execute(
+                    f"INSERT INTO {table} ({names}) {select} "  # noqa: S608 - our own names
+                    f"ON CONFLICT ({', '.join(columns[:keys])}) DO UPDATE SET {counts}",
+                    counted_us,
+                )
+                await execute(f"DELETE FROM {table} WHERE {_IN_LOT} AND round <> $1", counted_us)  # noqa: S608
+            used = await execute("DELETE FROM painel_pendentes WHERE taken")
+
+        return used if await self.exclusively(ROLLUP_LOCK_KEY, work) else None
+
+
+_TAKE = (
+    "UPDATE painel_pendentes SET taken = TRUE WHERE (hour, client_id) IN "
+    "(SELECT DISTINCT hour, client_id FROM painel_pendentes ORDER BY hour DESC, client_id LIMIT $1)"
+)
+_IN_LOT = "(client_id, hour) IN (SELECT client_id, hour FROM painel_pendentes WHERE taken)"
+_KEYS = ("hour", "client_id", "counter_id")
+
+
+def _figures(sql: Dialect) -> tuple[tuple[str, tuple[str, ...], int, str], ...]:
+    """Of each table of figures: name, columns, how many of them are its key, and what selects them; $1 is `round`."""
+    rows = (
+        "(SELECT DISTINCT client_id, hour FROM painel_pendentes WHERE taken) m JOIN interacoes i ON "
+        f"i.client_id = m.client_id AND i.happened_at >= m.hour AND i.happened_at < {sql.hour_after('m.hour')}"
+    )
+    outcomes = ", ".join(f"sum(CASE WHEN outcome = '{name}' THEN 1 ELSE 0 END)" for name in OUTCOMES)
+    ms = sql.elapsed_ms("i.speech_ended_at", "i.sent_to_counter_at")
+    source, item, rule = sql.blocks()
+    number = "CAST($1 AS BIGINT)"
+    return (
+        (
+            "painel_horas",
+            (*_KEYS, "interactions", *OUTCOMES, "audio_s", "stt_usd", "llm_usd", "round"),
+            3,
+            f"SELECT m.hour, m.client_id, i.counter_id, count(*), {outcomes}, coalesce(sum(i.duration_s), 0), "
+            f"coalesce(sum(i.stt_cost_usd), 0), coalesce(sum(i.advisor_cost_usd), 0), {number} "
+            f"FROM {rows} GROUP BY 1, 2, 3",
+        ),
+        (
+            "painel_atrasos",
+            (*_KEYS, "bucket_ms", "n", "round"),
+            4,
+            f"SELECT hour, client_id, counter_id, {_BUCKET}, count(*), {number} FROM (SELECT m.hour, m.client_id, "
+            f"i.counter_id, {ms} AS ms FROM {rows} WHERE i.sent_to_counter_at >= i.speech_ended_at) d "
+            "GROUP BY 1, 2, 3, 4",
+        ),
+        (
+            "painel_cestas",
+            (*_KEYS, "cesta", "ordering", "simulated", *SUGGESTION_COUNTS, "round"),
+            6,
+            "WITH s AS (SELECT m.hour, m.client_id, i.counter_id, i.cesta, i.ordering, i.simulated, i.suggestion_id "
+            f"FROM {rows} WHERE i.suggestion_id IS NOT NULL), f AS (SELECT r.suggestion_id, r.counter_id, "
+            f"max(CASE WHEN {_TAKEN} THEN 1 ELSE 0 END) AS accepted, "
+            "max(CASE WHEN result = 'vendida' THEN 1 ELSE 0 END) AS sold, "
+            "max(CASE WHEN result = 'recusada' THEN 1 ELSE 0 END) AS refused, "
+            f"count(DISTINCT CASE WHEN {_TAKEN} AND r.item_id <> '' THEN r.item_id END) AS taken FROM retornos r "
+            "WHERE r.suggestion_id IN (SELECT suggestion_id FROM s) GROUP BY 1, 2) "
+            "SELECT s.hour, s.client_id, s.counter_id, s.cesta, s.ordering, s.simulated, count(*), "
+            "coalesce(sum(f.accepted), 0), coalesce(sum(f.sold), 0), coalesce(sum(f.refused), 0), "
+            f"coalesce(sum(f.taken), 0), coalesce(sum(f.taken * f.taken), 0), {number} FROM s LEFT JOIN f "
+            "ON f.suggestion_id = s.suggestion_id AND f.counter_id = s.counter_id GROUP BY 1, 2, 3, 4, 5, 6",
+        ),
+        (
+            "painel_bloqueios",
+            (*_KEYS, "item_id", "rule_id", "n", "round"),
+            5,
+            f"SELECT m.hour, m.client_id, i.counter_id, {item}, {rule}, count(*), {number} FROM {rows} "
+            f"CROSS JOIN {source} WHERE {item} IS NOT NULL AND {rule} IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+        ),
+    )
+
+
+SUGGESTION_COUNTS: Final = ("shown", "accepted", "sold", "refused", "taken", "taken_squared")
+_BUCKET: Final = (
+    "CASE WHEN ms < 1000 THEN CAST(floor(ms / 10) AS BIGINT) * 10 "
+    "WHEN ms < 10000 THEN CAST(floor(ms / 100) AS BIGINT) * 100 "
+    "WHEN ms < 60000 THEN CAST(floor(ms / 1000) AS BIGINT) * 1000 ELSE 60000 END"
+)
+"""Lower edges of delay buckets: steps of 10 ms below 1 s, 100 ms below 10 s, 1 s below a minute."""
+
+
+class Rollups:
+    """The job: one task, owned here, ended by `close`. Figures are at most `every_s` and one lot behind the rows."""
+
+    def __init__(self, store: RollupStore, metrics: Metrics, every_s: float) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Refresh from now on, until `close`."""
+        self._task = asyncio.create_task(self._run(), name="rollups")
+
+    async def close(self) -> None:
+        """End the job; what a lot had begun is counted again by the next one."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def run_once(self) -> int:
+        """Refresh until nothing is left; returns the marks used up. Raises TelemetryError."""
+        total = 0
+        while used := await self._store.refresh_figures():
+            total += used
+            self._metrics.count("console_hours_counted", used)
+        return total
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.run_once()
+            except TelemetryError as exc:
+                self._failed(type(exc).__name__)
+            except Exception as exc:  # a fault of ours must not end the figures for good; its text may quote a row
+                self._failed(type(exc).__name__)
+            await asyncio.sleep(self._every_s)
+
+    def _failed(self, error: str) -> None:
+        self._metrics.count("console_rollup_failures")
+        log.warning("rollup_failed error=%s", error)
