@@ -4,9 +4,9 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements.txt requirements-dev.txt requirements-nodeps.txt
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-nodeps.txt requirements-local.txt
 
-.PHONY: setup run demo test test-unit lint format bench-path bench-footprint bench-hearing evaluate clean help
+.PHONY: setup run demo test test-unit test-browser test-api lint format bench-path bench-footprint bench-hearing evaluate rolling clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -33,8 +33,21 @@ test: setup     ## every test that CI runs: unit, contract (real PostgreSQL, sim
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-unit: setup  ## the unit tests alone, with branch coverage of the pure rooms
-	@$(BIN)/python -m pytest tests/unit --cov=audio --cov=cestas --cov=serve_app.wire --cov=serve_app.conversation --cov-branch \
+	@$(BIN)/python -m pytest tests/unit --cov=audio --cov=cestas --cov=privacy --cov=serve_app.wire --cov=serve_app.conversation --cov-branch \
 		--cov-report=term-missing:skip-covered $(ARGS)
+
+$(VENV)/api/.installed: requirements-api.txt
+	@$(BIN)/python -m venv $(VENV)/api && $(VENV)/api/bin/pip install -q --disable-pip-version-check -r requirements-api.txt
+	@touch $@
+
+test-api: setup $(VENV)/api/.installed  ## thousands of generated requests against the OpenAPI document (schemathesis), some 10 minutes
+	@$(BIN)/python -m tests.api $(VENV)/api/bin/schemathesis --continue-on-failure --max-examples 200 $(ARGS)
+
+test-browser: setup  ## the pages in headless Chromium, with axe-core; pictures of every state in reports/browser
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || apt-get install -y -qq chromium || \
+		{ echo "balto: Chromium is needed (Debian: apt-get install chromium)" >&2; exit 1; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-browser.txt
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 lint: setup     ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -52,6 +65,10 @@ bench-hearing: setup  ## segmenting against truth, beside webrtcvad, Silero and 
 	@command -v espeak-ng >/dev/null || apt-get install -y -qq espeak-ng || \
 		{ echo "balto: espeak-ng is needed (Debian: apt-get install espeak-ng)" >&2; exit 1; }
 	@$(BIN)/python -m bench.hearing $(ARGS)
+
+rolling: setup  ## redeploy a service under talking counters: lost, shown twice, longest silence (ARGS="--counters 8")
+	@dir=$$(mktemp -d /tmp/balto-rolling-XXXXXX) && chmod 755 $$dir && trap 'rm -rf '$$dir EXIT && \
+		BALTO_STATE_DIR=$${BALTO_STATE_DIR:-$$dir/state} $(BIN)/python -m serve_app.rolling $(ARGS)
 
 evaluate: setup ## how well the rules understand: the held-out set and the development sets
 	@for set in bench/labels/heldout.jsonl bench/labels/dev_blind.jsonl cestas/data/labels/dev.jsonl; do \

@@ -158,6 +158,22 @@ class Segmenter:
         current.offered = current.last_speech
         return self._utterance(current, end, "silence")
 
+    def certain_from(self, sample: int) -> tuple[int, bytes] | None:
+        """The open utterance's first sample, and what from `sample` on is certain to be part of it, as far as it came.
+
+        None while nobody speaks, or while what was said is too short to become an utterance. What may yet turn out to
+        be the silence after its end, or to lie behind a cut at the cap, is not certain.
+        """
+        current = self._open
+        if current is None or not any(current.verdicts):
+            return None
+        if not current.continues and current.last_speech + 1 - current.first_speech < self._shortest:
+            return None
+        latest_cut = current.start + self._cap - min(CUT_SEARCH_FRAMES, self._cap // 2)
+        end = min(self._next, current.last_speech + 1 + self._tail, latest_cut)
+        begin = max(current.start, (sample - self._first_sample) // FRAME_SAMPLES)
+        return self._sample_of(current.start), self._ring.pcm(begin, end) if begin < end else b""
+
     def flush(self) -> list[Utterance]:
         """End of the stream: the open utterance, if there is one. What is fed afterwards begins a new stretch."""
         rest = self._rest[: len(self._rest) - len(self._rest) % BYTES_PER_SAMPLE]

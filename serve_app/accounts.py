@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,8 @@ class AccountsSettings(BaseModel):
     key_cache_outage_s: float = Field(86_400, ge=0)
     """While the database is out of reach, keys that it knew this recently still open the door."""
     key_cache_max: int = Field(20_000, ge=1)
+    key_watch_s: float = Field(2.0, gt=0, le=60)
+    """How often the keys of connected counters are looked at: one that was revoked is closed within this time."""
 
 
 class Directory(Protocol):
@@ -38,6 +41,9 @@ class Directory(Protocol):
 
     async def create_counter(self, client_code: str, name: str, key_hash: str) -> Counter:
         """Register a counter."""
+
+    async def live_keys(self, key_hashes: Sequence[str]) -> list[str]:
+        """Those of `key_hashes` that open the door now."""
 
 
 class DirectoryUnavailable(Exception):
@@ -57,7 +63,7 @@ def new_key() -> str:
 
 def hash_of(key: str) -> str:
     """SHA-256 of a key in hexadecimal. A plain hash is enough: keys are random, not chosen by people."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 class Accounts:
@@ -77,7 +83,21 @@ class Accounts:
         known = self._known.get(key_hash)
         if known is None or self._clock() - known.asked_at_s > self._settings.key_cache_s:
             known = await self._ask(key_hash, known)
-        return known.counter if known.counter is not None and not known.counter.revoked else None
+        counter = known.counter
+        if counter is None or counter.revoked or not hmac.compare_digest(counter.key_hash, key_hash):
+            return None
+        return counter
+
+    async def dead_among(self, key_hashes: Collection[str]) -> set[str]:
+        """Those of `key_hashes` that open the door no more: revoked, or replaced. Raises DirectoryUnavailable."""
+        try:
+            live = await self._directory.live_keys(sorted(key_hashes))
+        except Exception as exc:  # any way of not reaching the database: nothing is known to be revoked
+            raise DirectoryUnavailable from exc
+        dead = set(key_hashes) - set(live)
+        for key_hash in dead:
+            self._known.pop(key_hash, None)
+        return dead
 
     async def register_counter(self, client_code: str, name: str) -> tuple[Counter, str]:
         """A new counter of the client with this code, and its key, which is not kept."""

@@ -1,24 +1,32 @@
 """Settings become the deployment graph: the only file that binds deployments."""
 
 # No `from __future__ import annotations` here: Serve reads the builder's real annotation to validate `args`.
+import functools
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from ray import serve
 from ray.serve import Application
+from ray.serve.handle import DeploymentHandle
 
+from deployments.metrics import Metrics
+from deployments.recommender.settings import RecommenderSettings
 from deployments.recommender.stage import Recommender
 from deployments.speech_to_text import providers
+from deployments.speech_to_text.listening import check_listening
 from deployments.speech_to_text.stage import SpeechToText
 from deployments.telemetry.stage import Telemetry
 from deployments.voice.stage import Voice
-from serve_app.ingress import CounterIngress, counter_app
-from serve_app.metrics import RayMetrics
+from serve_app.ingress import CounterIngress, OutcomesHandle, counter_app
+from serve_app.metrics import RayMetrics, repeat_gauges
+from serve_app.scaling import StageLoad
 from serve_app.settings import BaltoSettings, Environment, missing_fast_flags, with_environment
 
 log = logging.getLogger("balto.build")
 
+_TIMED = {"examine", "transcribe", "advise"}
 THREAD_SWITCH_S = 0.001
 """How long a thread that computes may keep Python's lock from the event loop; the default of 5 ms shows."""
 
@@ -31,15 +39,17 @@ def build_app(args: BaltoSettings) -> Application:
     """
     settings = with_environment(args, Environment())
     providers.resolve(settings.speech_to_text)
+    check_listening(settings.speech_to_text)
     _warn_of_slow_ingress()
     metrics = RayMetrics()
+    telemetry = _bind(_replica_of(Telemetry), settings.telemetry, metrics)
     return _bind(
         serve.ingress(counter_app)(_replica_of(CounterIngress)),
         settings,
         _bind(_replica_of(Voice), settings.voice, metrics),
         _bind(_replica_of(SpeechToText), settings.speech_to_text, metrics),
-        _bind(_replica_of(Recommender), settings.recommender, metrics),
-        _bind(_replica_of(Telemetry), settings.telemetry, metrics),
+        _bind(_replica_of(_LearningRecommender, "Recommender"), settings.recommender, metrics, telemetry),
+        telemetry,
     )
 
 
@@ -49,21 +59,52 @@ def _bind(replica: type, *args: object) -> Application:
     return deployment.bind(*args)
 
 
-def _replica_of(stage: Any) -> type:
-    """`stage` as Serve runs it: its log goes where the replica's goes, and it is closed when its replica stops."""
+class _LearningRecommender(Recommender):
+    """The recommender with the telemetry stage's handle: the order of items is learned from what became of them."""
+
+    def __init__(self, settings: RecommenderSettings, metrics: Metrics, telemetry: DeploymentHandle[Any]) -> None:
+        super().__init__(settings, metrics, outcomes=OutcomesHandle(telemetry))
+
+
+def _replica_of(stage: Any, name: str = "") -> type:
+    """`stage` as Serve runs it: its log goes where the replica's goes, it is closed when its replica stops, and it says
+    how long utterances spend in it."""
 
     class Replica(stage):  # type: ignore[misc]
         def __init__(self, *args: Any) -> None:
             _log_where_serve_logs()
             sys.setswitchinterval(THREAD_SWITCH_S)
             super().__init__(*args)
+            self._stage_load = StageLoad()
+
+        async def record_autoscaling_stats(self) -> dict[str, float]:  # Serve asks every replica for it
+            return self._stage_load.figures()
+
+        async def check_health(self) -> None:  # Serve calls it every health_check_period_s
+            repeat_gauges()
 
         async def __del__(self) -> None:  # Serve awaits this
             await self.close()
 
-    Replica.__name__ = Replica.__qualname__ = stage.__name__
+    for name in _TIMED & set(dir(stage)):
+        setattr(Replica, name, _timed(getattr(stage, name)))
+    Replica.__name__ = Replica.__qualname__ = name or stage.__name__
     Replica.__doc__ = stage.__doc__
     return Replica
+
+
+def _timed(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """`method` of a stage, whose request says how much of its time is left, with its duration noted."""
+
+    @functools.wraps(method)
+    async def timed(self: Any, request: Any) -> Any:
+        number = self._stage_load.came(request.budget_s)
+        try:
+            return await method(self, request)
+        finally:
+            self._stage_load.went(number)
+
+    return timed
 
 
 def _log_where_serve_logs() -> None:

@@ -10,8 +10,11 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.telemetry.records import Turn
+
 _WORD: Final = re.compile(r"\w+")
 _GREETING: Final = re.compile(r"\s*(bom dia|boa tarde|boa noite|ol[aá]|oi|opa|pr[oó]xim[oa])\b", re.IGNORECASE)
+_HOUR_S: Final = 3600.0
 _FAREWELL: Final = re.compile(
     r"\b(tchau|at[eé] (logo|mais|amanh[aã]|a pr[oó]xima)|volte sempre|tenha um bom dia)\b", re.IGNORECASE
 )
@@ -35,6 +38,9 @@ class ConversationSettings(BaseModel):
     """An item that was shown is not suggested again within this time, unless another customer certainly came."""
     shown_items_max: int = Field(50, ge=1, le=1000)
     """Items remembered as already shown."""
+    suggestions_per_hour_max: int = Field(60, ge=0, le=3600)
+    """Suggestions shown in a counter's session within any hour of its stream; what goes beyond is recorded, not shown.
+    0: no limit. Calls for the pharmacist do not count and are never held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +66,29 @@ class Conversation:
     _situations: list[str] = field(init=False, default_factory=list)
     _guarded: list[str] = field(init=False, default_factory=list)
     _alerted: dict[str, float] = field(init=False, default_factory=dict)
+    _suggested_at_s: deque[float] = field(init=False)
     _farewell: bool = field(init=False, default=False)
     _last_end_s: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self._texts = deque(maxlen=self.settings.context_texts_max)
         self._shown = deque(maxlen=self.settings.shown_items_max)
+        self._suggested_at_s = deque(maxlen=self.settings.suggestions_per_hour_max)
 
-    def remember(self, texts: Iterable[str], shown_item_ids: Iterable[str], at_s: float = 0.0) -> None:
-        """Take up a resumed session at `at_s` of its stream: what its customer said, and what was already shown."""
-        self._last_end_s = at_s
-        self._texts.extend(texts)
-        self._show(shown_item_ids)
+    def resume(self, turns: Iterable[Turn], at_s: float = 0.0) -> None:
+        """Take up a session at `at_s` of its stream by living through what was recorded of it, oldest first.
+
+        So whatever follows from it follows here too: what is context, what was shown lately, which calls for the
+        pharmacist were made, and whether somebody else stands there.
+        """
+        for turn in turns:
+            now_s = self._last_end_s or 0.0
+            self.heard(turn.text, now_s if turn.start_s is None else turn.start_s, turn.end_s or now_s)
+            self.advised(turn.item_ids, turn.situations)
+            if turn.alert:
+                self.alerts(turn.alert)
+        if at_s > 0:
+            self._last_end_s = max(at_s, self._last_end_s or 0.0)
 
     def heard(self, text: str, start_s: float, end_s: float) -> Ask | None:
         """Take what was said from `start_s` to `end_s` of the stream; an Ask when advice is worth asking for.
@@ -90,8 +107,16 @@ class Conversation:
         self._farewell = _FAREWELL.search(new) is not None
         return ask
 
+    def may_suggest(self) -> bool:
+        """Whether another suggestion may be shown: attendants stop reading a screen that never rests."""
+        full = len(self._suggested_at_s) == self.settings.suggestions_per_hour_max > 0
+        return not full or (self._last_end_s or 0.0) - self._suggested_at_s[0] >= _HOUR_S
+
     def advised(self, item_ids: Iterable[str], situations: Iterable[str]) -> None:
         """Remember what was shown to this customer, and what is known of them."""
+        item_ids = tuple(item_ids)
+        if item_ids:
+            self._suggested_at_s.append(self._last_end_s or 0.0)
         self._show(item_ids)
         self._situations.extend(s for s in situations if s not in self._situations)
 

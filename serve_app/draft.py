@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from audio.utterance import SAMPLE_RATE_HZ, Utterance
+from cestas.model import Item
 from deployments.recommender.port import Advice
 from deployments.speech_to_text.port import Transcription
 from deployments.telemetry.records import Interaction, Outcome
@@ -100,13 +101,18 @@ class Draft:
             micro=advice.micro,
             confidence=advice.confidence,
             cesta=advice.cesta,
-            items=[asdict(item) for item in advice.items],
+            ordering=advice.ordering,
+            items=[asdict(item) for item in shown_items(advice)],
             blocked=[asdict(block) for block in advice.blocked],
         )
 
     def typed(self, text: str) -> None:
         """Say that the words were typed at the counter."""
         self._add(origin="texto", text=text)
+
+    def redacted(self, text: str) -> None:
+        """Put `text` in the place of what was recognised or typed: digits in it went on from the text before."""
+        self._add(text=text)
 
     def suggestion(self, suggestion_id: str) -> None:
         """Say which suggestion was sent."""
@@ -126,6 +132,13 @@ class Draft:
 
     def _add(self, **values: Any) -> None:
         self.row = replace(self.row, **values)
+
+
+def shown_items(advice: Advice) -> tuple[Item, ...]:
+    """What a counter shows: the items, or in their place the call for the pharmacist."""
+    if advice.status != "alerta":
+        return advice.items
+    return (Item("chame-farmaceutico", "Chame o farmacêutico", advice.alert, "alerta"),)
 
 
 def outcome_of(advice: Advice) -> Outcome:

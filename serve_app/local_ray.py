@@ -53,6 +53,8 @@ class LocalRay:
     state_dir: Path
     lean: bool = False
     """No dashboard, monitor or log monitor: less memory, but `serve status` and `serve deploy` do not work."""
+    metrics_port: int | None = None
+    """Where Prometheus finds this node's figures (`/metrics`); None: a port that Ray chooses at each start."""
 
     @property
     def temp_dir(self) -> Path:
@@ -84,6 +86,15 @@ class LocalRay:
             self._run(self._start_command(address), env, log, START_TIMEOUT_S, "Ray did not start", first=True)
             deploy = [_script("serve"), "run", "--address", address, "--non-blocking", str(config_path)]
             self._run(deploy, env, log, DEPLOY_TIMEOUT_S, "the application was refused")
+
+    def redeploy(self, config_path: Path) -> None:
+        """Deploy the application of `config_path` over the one that runs. Raises RayFailed."""
+        address = self._address()
+        if address is None:
+            raise RayFailed("nothing runs that could be deployed over")
+        with self.log_path.open("a") as log:
+            deploy = [_script("serve"), "run", "--address", address, "--non-blocking", str(config_path)]
+            self._run(deploy, self._environment({}), log, DEPLOY_TIMEOUT_S, "the application was refused")
 
     def stop(self, *, gracefully: bool = True) -> None:
         """Let the application finish what it is doing, then end every process of ours, and only ours."""
@@ -159,6 +170,7 @@ class LocalRay:
     def _start_command(self, address: str) -> list[str]:
         dashboard = ["--include-dashboard", str(not self.lean), "--dashboard-port", str(self.dashboard_port)]
         less = ["--no-monitor", "--include-log-monitor", "False"] if self.lean else []
+        metrics = ["--metrics-export-port", str(self.metrics_port)] if self.metrics_port is not None else []
         return [
             *(_script("ray"), "start", "--head", "--disable-usage-stats"),
             *("--node-ip-address", "127.0.0.1", "--port", address.rpartition(":")[2]),
@@ -166,6 +178,7 @@ class LocalRay:
             *("--temp-dir", str(self.temp_dir), "--object-store-memory", str(80 << 20)),
             *dashboard,
             *less,
+            *metrics,
         ]
 
     @property
@@ -183,7 +196,7 @@ class LocalRay:
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
-            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "5",
+            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "600",  # a reload cuts every socket of the old worker after it
             "RAY_SERVE_HAPROXY_NBTHREAD": "2",
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(run_dir / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),

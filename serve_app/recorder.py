@@ -11,6 +11,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.metrics import Metrics
+from deployments.telemetry.audio_folder import KeptAudio
 from deployments.telemetry.records import Feedback, Interaction
 
 log = logging.getLogger("balto.recorder")
@@ -29,6 +30,9 @@ class RecorderSettings(BaseModel):
     pending_max_rows: int = Field(20_000, ge=1)
     """Rows held in memory while telemetry is out of reach; beyond it a row is dropped, counted and logged."""
     retry_max_s: float = Field(2.0, gt=0, le=60)
+    audio_in_flight_max: int = Field(16, ge=1, le=1000)
+    """Utterances whose audio is on its way to be kept, where `telemetry.audio.keep` is on; beyond it audio is dropped
+    and counted. An utterance of 8 s is 256 kB."""
 
 
 class RecordSink(Protocol):
@@ -36,6 +40,9 @@ class RecordSink(Protocol):
 
     async def record(self, rows: Sequence[Row]) -> int:
         """Make `rows` durable."""
+
+    async def keep_audio(self, audio: KeptAudio) -> bool:
+        """Keep an utterance's audio where that is switched on; whether it was kept."""
 
 
 class Recorder:
@@ -50,6 +57,7 @@ class Recorder:
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+        self._keeping: set[asyncio.Task[None]] = set()
 
     @property
     def pending(self) -> int:
@@ -70,10 +78,33 @@ class Recorder:
         self._wake.set()
         return future
 
+    def keep_audio(self, audio: KeptAudio) -> None:
+        """Have an utterance's audio kept; where that fails or too much is on its way, it is dropped and counted."""
+        if self._closing or len(self._keeping) >= self._settings.audio_in_flight_max:
+            self._audio_dropped("closing" if self._closing else "full")
+            return
+        task = asyncio.create_task(self._keep(audio))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def _keep(self, audio: KeptAudio) -> None:
+        try:
+            await self._sink.keep_audio(audio)
+        except Exception as exc:  # whatever telemetry raises: kept audio is never worth an utterance
+            self._audio_dropped(type(exc).__name__)
+
+    def _audio_dropped(self, reason: str) -> None:
+        self._metrics.count("audio_dropped", reason=reason)
+        log.warning("audio_dropped reason=%s", reason)
+
     async def close(self, within_s: float = 5.0) -> None:
         """Carry what is pending, for at most `within_s` seconds; what is left then is dropped, counted and logged."""
         self._closing = True
         self._wake.set()
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=within_s)
+        for keeping in list(self._keeping):
+            keeping.cancel()
         if self._task is None:
             return
         _, late = await asyncio.wait([self._task], timeout=within_s)

@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import yaml
 from pydantic import ValidationError
@@ -65,7 +66,7 @@ class Service:
     def __init__(self, config_path: Path, *, lean: bool) -> None:
         self.environment, self.settings, self.config = load(config_path, lean=lean)
         self.state_dir = self.environment.state_dir
-        self.ray = LocalRay(self.state_dir, lean)
+        self.ray = LocalRay(self.state_dir, lean, self.environment.metrics_port)
         self.url = f"http://127.0.0.1:{self.environment.port}"
 
     def run(self, *, demo: bool) -> int:
@@ -83,6 +84,30 @@ class Service:
                 self._keep_database()
                 time.sleep(WATCH_EVERY_S)
             raise CannotRun(f"Ray has ended by itself; see {self.ray.log_path} and {self.ray.temp_dir}")
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[None]:
+        """The service, ready, for as long as the context lasts. Raises CannotRun, RayFailed, EmbeddedFailed."""
+        self._make_state_dir()
+        with self._only_one(), self._serving():
+            yield
+
+    def redeploy(self, config: dict[str, Any]) -> None:
+        """Deploy `config` over what runs; returns when it is handed over. Raises RayFailed."""
+        path = self.state_dir / "serve_config.redeployed.yaml"
+        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        self.ray.redeploy(path)
+
+    def interactions(self, session_id: str) -> list[dict[str, Any]]:
+        """What was recorded of a session, newest first, at most 1,000 rows. Raises OSError."""
+        page = self._call("GET", f"/api/data/interacoes?limite=1000&sessao={session_id}")
+        rows: list[dict[str, Any]] = page["interacoes"]
+        return rows
+
+    def health(self) -> dict[str, Any]:
+        """The state of every part. Raises OSError."""
+        state: dict[str, Any] = self._call("GET", "/saude")
+        return state
 
     def _make_state_dir(self) -> None:
         try:
@@ -109,6 +134,9 @@ class Service:
             self.ray.stop(gracefully=False)
             if not is_free(self.environment.port):
                 raise CannotRun(f"port {self.environment.port} is taken; set PORT to another one")
+            metrics_port = self.environment.metrics_port
+            if metrics_port is not None and not is_free(metrics_port):
+                raise CannotRun(f"port {metrics_port} is taken; set METRICS_PORT to another one")
             yield
 
     @contextlib.contextmanager
@@ -126,6 +154,7 @@ class Service:
                 why = self.ray.refusal() or f"no answer within {READY_TIMEOUT_S} s"
                 raise CannotRun(f"the application did not start: {why} (logs: {self._keep_logs()})")
             self._make_demo_key()
+            self._offer_setup()
             print(f"balto: ready after {time.monotonic() - begun:.0f} s", flush=True)
             yield
         finally:
@@ -219,6 +248,18 @@ class Service:
         except urllib.error.HTTPError as exc:
             raise OSError(f"{path} answered {exc.code}") from None
 
+    def _offer_setup(self) -> None:
+        """While the administrator has no password: print a one-time secret with which it is set."""
+        if self._call("GET", "/api/eu").get("senha_definida") is not False:
+            return
+        made = self._call("POST", "/admin/segredo", {})
+        print(
+            f"""balto: no administrator yet; this secret sets the password, once, within {made["vale_h"]:g} h:
+    curl {self.url}/admin/senha -H 'Content-Type: application/json' \\
+      -d '{{"segredo": "{made["segredo"]}", "senha": "a sentence of your own"}}'""",
+            flush=True,
+        )
+
     def _demonstrate(self) -> int:
         """Run the demo in a process of its own; its exit code."""
         command = [sys.executable, "-m", "serve_app.demo", "--url", f"ws://127.0.0.1:{self.environment.port}/ws"]
@@ -229,6 +270,9 @@ class Service:
         if self.environment.admin_secret is not None:
             write_secret(self._admin_path, self._admin_secret())
         return self._admin_path
+
+    def _page_link(self) -> str:
+        return page_link(self.url, self.key_path.read_text().strip(), watched=sys.stdout.isatty())
 
     def _describe(self) -> None:
         port = self.environment.port
@@ -241,13 +285,22 @@ class Service:
             f"""
   WebSocket      ws://127.0.0.1:{port}/ws
   demo key       {self.key_path}   (a counter: python -m serve_app.client FILE.wav --key-file …)
-  pages          {self.url}/   {self.url}/saude   {self.url}/docs{dashboard}
+  counter's page {self._page_link()}
+  pages          {self.url}/saude   {self.url}/docs{dashboard}
   admin secret   {"ADMIN_SECRET" if self.environment.admin_secret is not None else self._admin_path}
   state          {self.state_dir}
 
   Ctrl-C stops all of it.""",
             flush=True,
         )
+
+
+def page_link(url: str, key: str, *, watched: bool) -> str:
+    """The counter's page; with the demo counter's key only where `watched`: on a terminal, never in a log or a file.
+
+    The key stands in the fragment, which browsers do not send; the page takes it, on this machine only, and removes it.
+    """
+    return f"{url}/#chave={quote(key)}" if watched else f"{url}/"
 
 
 def load(config_path: Path, *, lean: bool) -> tuple[Environment, BaltoSettings, dict[str, Any]]:
@@ -258,7 +311,7 @@ def load(config_path: Path, *, lean: bool) -> tuple[Environment, BaltoSettings, 
         application = config["applications"][0]
         settings = with_environment(BaltoSettings.model_validate(application.get("args") or {}), environment)
         providers.resolve(settings.speech_to_text)
-        settings.recommender.language_model()
+        settings.recommender.language_models()
     except ValidationError as exc:
         first = exc.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -15,11 +15,14 @@ from deployments.speech_to_text import providers
 from deployments.speech_to_text.settings import SpeechToTextSettings
 from deployments.telemetry.settings import TelemetrySettings
 from deployments.voice.settings import VoiceSettings
+from serve_app.access import AccessSettings
 from serve_app.accounts import AccountsSettings
+from serve_app.admission import IngressSettings
 from serve_app.conversation import ConversationSettings
-from serve_app.door import DoorSettings, IngressSettings
+from serve_app.door import DoorSettings
 from serve_app.passage import SessionSettings
 from serve_app.recorder import RecorderSettings
+from serve_app.spending import SpendingSettings
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FAST_INGRESS_FLAGS: Final = ("RAY_SERVE_ENABLE_HA_PROXY", "RAY_SERVE_THROUGHPUT_OPTIMIZED")
@@ -34,8 +37,14 @@ class Environment(BaseSettings):
     )
 
     port: int = Field(8765, ge=1, le=65535)
+    metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Where `make run` has Ray export its figures for Prometheus; None: a port that Ray chooses at each start."""
+    forwarded_hops: int | None = Field(None, ge=0, le=5)
+    """`access.forwarded_hops`: 1 behind one reverse proxy."""
     xai_api_key: SecretStr | None = None
     openai_api_key: SecretStr | None = None
+    compatible_api_key: SecretStr | None = None
+    """Of a server of the OpenAI protocol at `recommender.compatible.base_url`, if it asks for one."""
     elevenlabs_api_key: SecretStr | None = None
     assemblyai_api_key: SecretStr | None = None
     database_url: SecretStr | None = None
@@ -51,6 +60,8 @@ class Environment(BaseSettings):
     vad_threshold_multiplier: float | None = Field(None, ge=1, le=100)
     admin_secret: SecretStr | None = None
     balto_state_dir: Path | None = None
+    balto_storage_key: SecretStr | None = None
+    """Seals what lies in the state directory: base64 of 32 bytes, older keys after a comma."""
 
     @property
     def state_dir(self) -> Path:
@@ -74,17 +85,6 @@ def missing_fast_flags() -> list[str]:
     return [flag for flag in FAST_INGRESS_FLAGS if os.environ.get(flag) != "1"]
 
 
-class AccessSettings(BaseModel):
-    """Who may administer. The secret comes from `ADMIN_SECRET`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    admin_secret: SecretStr | None = None
-    """None: nobody can register counters or read data over REST."""
-    open_registration: bool = False
-    """Development only: anybody may register clients and counters."""
-
-
 class BaltoSettings(BaseModel):
     """The `args` of the application in serve_config.yaml. An unknown or badly typed key refuses to start."""
 
@@ -100,6 +100,7 @@ class BaltoSettings(BaseModel):
     speech_to_text: SpeechToTextSettings = SpeechToTextSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     recorder: RecorderSettings = RecorderSettings()
+    spending: SpendingSettings = SpendingSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @property
@@ -107,11 +108,15 @@ class BaltoSettings(BaseModel):
         """The part of it that an ingress replica needs."""
         return DoorSettings(
             ingress=self.ingress,
-            session=self.session.model_copy(update={"speculation": "on" if self._speculates else "off"}),
+            session=self.session.model_copy(
+                update={"speculation": "on" if self._speculates else "off", "keep_audio": self.telemetry.audio.keep}
+            ),
             conversation=self.conversation,
             segmenter=self.segmenter,
             accounts=self.accounts,
             recorder=self.recorder,
+            spending=self.spending,
+            forwarded_hops=self.access.forwarded_hops,
         )
 
     @property
@@ -123,7 +128,10 @@ class BaltoSettings(BaseModel):
 
 
 def with_environment(settings: BaltoSettings, environment: Environment) -> BaltoSettings:
-    """`settings` with what the environment sets put in its place; the environment wins."""
+    """`settings` with what the environment sets put in its place; the environment wins.
+
+    Raises ValidationError naming the setting, ValueError where audio is to be kept and no key seals it.
+    """
     values = settings.model_dump()
     for path, value in _from_environment(environment).items():
         if value is not None:
@@ -132,7 +140,10 @@ def with_environment(settings: BaltoSettings, environment: Environment) -> Balto
             for part in rooms:
                 room = room[part]
             room[name] = value
-    return BaltoSettings.model_validate(values)
+    effective = BaltoSettings.model_validate(values)
+    if effective.telemetry.audio.keep and effective.telemetry.storage_key is None:
+        raise ValueError("telemetry.audio.keep: set BALTO_STORAGE_KEY to a key: openssl rand -base64 32")
+    return effective
 
 
 def _from_environment(env: Environment) -> dict[str, Any]:
@@ -140,13 +151,17 @@ def _from_environment(env: Environment) -> dict[str, Any]:
     multiplier = env.vad_threshold_multiplier
     return {
         "access.admin_secret": env.admin_secret,
+        "access.forwarded_hops": env.forwarded_hops,
         "speech_to_text.elevenlabs.api_key": env.elevenlabs_api_key,
+        "speech_to_text.elevenlabs_realtime.api_key": env.elevenlabs_api_key,
         "speech_to_text.assemblyai.api_key": env.assemblyai_api_key,
         "recommender.openai.api_key": env.openai_api_key,
         "recommender.xai.api_key": env.xai_api_key,
+        "recommender.compatible.api_key": env.compatible_api_key,
         "telemetry.database_url": env.postgres_url,
         "telemetry.sqlite_path": env.db_file,
         "telemetry.state_dir": env.state_dir,
+        "telemetry.storage_key": env.balto_storage_key,
         "segmenter.min_energy_rms": env.vad_energy_threshold or None,
         "segmenter.margin_db": None if multiplier is None else 20 * math.log10(multiplier),
     }

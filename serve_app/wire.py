@@ -113,10 +113,11 @@ class Finish:
 class Unknown:
     """A command that we do not know, or one whose fields are wrong; the session goes on."""
 
-    codigo: Literal["comando_desconhecido", "comando_invalido"]
+    codigo: Literal["comando_desconhecido", "comando_invalido", "comandos_demais"]
     mensagem: str
 
 
+TOO_MANY_COMMANDS: Final = Unknown("comandos_demais", "Mensagens demais de uma vez; esta foi ignorada.")
 Command = Ping | Typed | Reported | Finish | Unknown
 
 
@@ -170,9 +171,10 @@ def pong_message() -> str:
     return _dump(comando="pong")
 
 
-def session_message(session_id: str, received_until: int) -> str:
-    """Generation 4: the session's id and the sample from which audio is to be sent."""
-    return _dump(comando="sessao", sessao=session_id, recebido_ate=received_until, versao=4)
+def session_message(session_id: str, received_until: int, bytes_per_s: int | None = None) -> str:
+    """Generation 4: the session's id, the sample from which audio is to be sent, and how fast at most."""
+    pace = {} if bytes_per_s is None else {"bytes_por_s": bytes_per_s}
+    return _dump(comando="sessao", sessao=session_id, recebido_ate=received_until, versao=4, **pace)
 
 
 def received_message(until_sample: int) -> str:

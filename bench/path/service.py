@@ -29,6 +29,8 @@ READY_TIMEOUT_S: Final = 200.0
 STOP_TIMEOUT_S: Final = 30.0
 READY_LINE: Final = "balto: ready"
 SIMULATED_KEY: Final = "sk-simulated"
+SIMULATED_STORAGE_KEY: Final = "A" * 43 + "="
+"""32 bytes of zero: the outbox is sealed as a careful installation has it."""
 LOG_LINES: Final = 15
 
 
@@ -124,6 +126,8 @@ def environment(state_dir: Path, port: int, admin_secret: str, database_url: str
         "ASSEMBLYAI_API_KEY": SIMULATED_KEY,
         "OPENAI_API_KEY": SIMULATED_KEY,
         "XAI_API_KEY": SIMULATED_KEY,
+        "COMPATIBLE_API_KEY": SIMULATED_KEY,
+        "BALTO_STORAGE_KEY": SIMULATED_STORAGE_KEY,
         "VAD_ENERGY_THRESHOLD": "0",  # counts as unset
         "VAD_THRESHOLD_MULTIPLIER": "1.5849",  # the default margin of 4 dB
     }

@@ -2,7 +2,7 @@
 
 from serve_app.client.command import main
 from serve_app.client.connection import HEADERS, CounterClient, is_loopback
-from serve_app.client.decisions import Backoff, Ledger, ResendBuffer, Resume
+from serve_app.client.decisions import Backoff, Endpoints, Ledger, ResendBuffer, Resume, catch_up_pause_s
 from serve_app.client.errors import BadAudioFile, ClientError, ConnectionLost, FinishTimedOut, Refused
 from serve_app.client.events import Event, describe
 from serve_app.client.messages import handshake, parse, refusal
@@ -18,6 +18,7 @@ __all__ = [
     "ClientSettings",
     "ConnectionLost",
     "CounterClient",
+    "Endpoints",
     "Event",
     "FinishTimedOut",
     "Generation",
@@ -29,6 +30,7 @@ __all__ = [
     "Resume",
     "Source",
     "WebmSource",
+    "catch_up_pause_s",
     "describe",
     "handshake",
     "is_loopback",

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 from serve_app.client.connection import CounterClient
 from serve_app.client.errors import ClientError
@@ -17,7 +18,7 @@ from serve_app.client.sources import PcmSource, source_from_file
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m serve_app.client", description=__doc__)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE.(wav|webm)")
-    parser.add_argument("--url", default="ws://127.0.0.1:8765/ws")
+    parser.add_argument("--url", action="append", help="of the service; may be repeated: tried in turn")
     key = parser.add_mutually_exclusive_group(required=True)
     key.add_argument("--key", help="the counter's key (visible to others of this machine: prefer --key-file)")
     key.add_argument("--key-file", type=Path)
@@ -31,12 +32,19 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         parser.error("a FILE or --texto is needed")
     try:
         arguments.settings = ClientSettings(
-            url=arguments.url, generation=arguments.generation, speed=arguments.speed, chunk_ms=arguments.chunk_ms
+            **_urls(arguments.url or []),
+            generation=arguments.generation,
+            speed=arguments.speed,
+            chunk_ms=arguments.chunk_ms,
         )
         arguments.api_key = arguments.key or arguments.key_file.read_text(encoding="utf-8").strip()
     except (ValueError, OSError) as exc:
         parser.error(str(exc))
     return arguments
+
+
+def _urls(urls: list[str]) -> dict[str, Any]:
+    return {"url": urls[0], "other_urls": tuple(urls[1:])} if urls else {}
 
 
 def main(argv: list[str] | None = None) -> int:

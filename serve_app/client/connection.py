@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from audio.utterance import SAMPLE_RATE_HZ
-from serve_app.client.decisions import Backoff, Ledger
+from serve_app.client.decisions import Backoff, Endpoints, Ledger, catch_up_pause_s
 from serve_app.client.errors import ClientError, ConnectionLost, FinishTimedOut, Refused
 from serve_app.client.events import Event
 from serve_app.client.held import HeldAudio, cancelled
@@ -52,6 +52,9 @@ class CounterClient:
         self._clock = clock
         self._ledger = Ledger()
         self._backoff = Backoff(settings, random)
+        self._endpoints = Endpoints(settings.urls)
+        self._pace_bytes_per_s: float | None = None
+        self._sent_away = False
         self._held = HeldAudio(settings)
         self._commands: deque[str] = deque()
         self._on_event: Callable[[Event], None] = lambda _: None
@@ -103,7 +106,7 @@ class CounterClient:
             except InvalidStatus as exc:
                 reason = f"HTTP {exc.response.status_code}"
                 if exc.response.status_code < 500:
-                    raise ConnectionLost(f"{self._settings.url}: {reason}") from exc
+                    raise ConnectionLost(f"{self._endpoints.url}: {reason}") from exc
             except (_Lost, OSError, asyncio.TimeoutError, WebSocketException) as exc:
                 reason, asked_s = str(exc) or type(exc).__name__, self._asked_until_s - self._clock()
             else:
@@ -111,21 +114,23 @@ class CounterClient:
             await self._wait_to_reconnect(reason, asked_s)
 
     async def _wait_to_reconnect(self, reason: str, asked_s: float) -> None:
-        delay_s = self._backoff.next_delay_s(asked_s) if self._settings.generation == 4 else None
+        sent_away = self._sent_away
+        delay_s = self._backoff.next_delay_s(asked_s, sent_away=sent_away) if self._settings.generation == 4 else None
         if delay_s is None:
-            raise ConnectionLost(f"{self._settings.url}: {reason}")
+            raise ConnectionLost(f"{self._endpoints.url}: {reason}")
+        self._endpoints.failed()
         self._emit("reconnecting", reason=reason, in_s=round(delay_s, 3))
         await asyncio.sleep(delay_s)
 
     async def _one_connection(self, source: Source) -> None:
         """Connect, introduce ourselves, converse; returns when the stream is finished, raises otherwise."""
-        s = self._settings
-        self._last_error, self._asked_until_s = {}, 0.0
+        s, url = self._settings, self._endpoints.url
+        self._last_error, self._asked_until_s, self._sent_away = {}, 0.0, False
         async with connect(
-            s.url,
+            url,
             compression=None,
             additional_headers=HEADERS,
-            proxy=None if is_loopback(s.url) else True,
+            proxy=None if is_loopback(url) else True,
             open_timeout=s.connect_timeout_s,
             close_timeout=5,
             ping_interval=s.ping_interval_s,
@@ -141,6 +146,7 @@ class CounterClient:
     async def _accepted(self, ws: ClientConnection, source: Source) -> None:
         accepted_s = self._clock()
         self._backoff.connected()
+        self._endpoints.accepted()
         self._ended = False
         self._held.connected(True)
         try:
@@ -172,6 +178,8 @@ class CounterClient:
             kind, fields = message
             until = fields.get("recebido_ate")
             if kind == "sessao" and isinstance(fields.get("sessao"), str) and isinstance(until, int) and until >= 0:
+                pace = fields.get("bytes_por_s")
+                self._pace_bytes_per_s = pace if is_number(pace) and pace > 0 else None
                 return fields["sessao"], until
             if kind == "erro":
                 self._last_error = fields
@@ -245,7 +253,7 @@ class CounterClient:
         await ws.send(piece)
         self._held.sent()
         if self._held.backlog:
-            await asyncio.sleep(self._settings.chunk_ms / 1000 / self._settings.speed / self._settings.catch_up_factor)
+            await asyncio.sleep(catch_up_pause_s(self._settings, len(piece), self._pace_bytes_per_s))
 
     async def _hear(self, ws: ClientConnection) -> None:
         try:
@@ -270,7 +278,7 @@ class CounterClient:
         elif kind == "ouvido":
             fields = self._ledger.in_stream_time(fields)
         elif kind == "reconectar" and is_number(fields.get("em_s")):
-            self._asked_until_s = self._clock() + fields["em_s"]
+            self._asked_until_s, self._sent_away = self._clock() + fields["em_s"], True
         elif kind == "erro":
             self._last_error = fields
         elif kind not in {"aviso", "pong", "reconectar"}:

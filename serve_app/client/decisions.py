@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,10 @@ from serve_app.client.settings import ClientSettings
 
 _SAMPLES_PER_MS: Final = SAMPLE_RATE_HZ // 1000
 _MAX_SHOWN: Final = 10_000
+_PACE_SHARE: Final = 0.9
+"""Of the rate that the server states: clocks and bursts differ."""
 _MAX_HINT_S: Final = 60.0
+_SENT_AWAY_JITTER_S: Final = 0.1
 
 
 class ResendBuffer:
@@ -160,6 +163,36 @@ class Ledger:
         return {**fields, **moved}
 
 
+class Endpoints:
+    """Which of several servers to try: the one that works until an attempt at it fails, then the next, in a ring."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = tuple(urls)
+        self._place = 0
+        self._accepted = False
+
+    @property
+    def url(self) -> str:
+        """The one to try."""
+        return self._urls[self._place]
+
+    def accepted(self) -> None:
+        """It took us."""
+        self._accepted = True
+
+    def failed(self) -> None:
+        """A connection ended. One that had been accepted is sought at the same place first: others serve there too."""
+        if not self._accepted:
+            self._place = (self._place + 1) % len(self._urls)
+        self._accepted = False
+
+
+def catch_up_pause_s(settings: ClientSettings, size: int, bytes_per_s: float | None) -> float:
+    """Seconds between two pieces of a backlog, `size` bytes each: by our own pace, and never above the server's."""
+    ours_s = settings.chunk_ms / 1000 / settings.speed / settings.catch_up_factor
+    return ours_s if not bytes_per_s else max(ours_s, size / (bytes_per_s * _PACE_SHARE))
+
+
 class Backoff:
     """How long to wait before the next attempt, doubling with jitter (half to whole), and when to give up."""
 
@@ -168,6 +201,7 @@ class Backoff:
         self._random = random
         self._failures = 0
         self._limit = settings.first_attempts
+        self._endpoints = len(settings.urls)
 
     def connected(self) -> None:
         """A connection was accepted: from now on the session is worth `max_attempts`."""
@@ -178,13 +212,18 @@ class Backoff:
         if seconds >= self._settings.stable_s:
             self._failures = 0
 
-    def next_delay_s(self, asked_s: float = 0.0) -> float | None:
-        """Seconds until the next attempt, never before what the server asked (up to a minute); None: give up."""
+    def next_delay_s(self, asked_s: float = 0.0, *, sent_away: bool = False) -> float | None:
+        """Seconds until the next attempt, never before what the server asked (up to a minute); None: give up.
+
+        With several endpoints each has its turn before the wait doubles. `sent_away`: the server goes away and spreads
+        its counters itself, so the first attempt comes hardly later than it said.
+        """
         self._failures += 1
-        if self._failures >= self._limit:
+        if self._failures >= self._limit * self._endpoints:
             return None
-        ceiling = min(
-            self._settings.backoff_max_s, self._settings.backoff_initial_s * 2.0 ** min(self._failures - 1, 30)
-        )
+        rounds = (self._failures - 1) // self._endpoints
+        ceiling = min(self._settings.backoff_max_s, self._settings.backoff_initial_s * 2.0 ** min(rounds, 30))
+        if sent_away and self._failures == 1:
+            ceiling = min(ceiling, _SENT_AWAY_JITTER_S)
         jitter: float = 0.5 + self._random() / 2
         return min(max(0.0, asked_s), _MAX_HINT_S) + ceiling * jitter

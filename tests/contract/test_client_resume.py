@@ -250,6 +250,19 @@ async def test_after_a_lost_connection_it_resumes_the_session_and_sends_exactly_
     assert "audio_lost" not in kinds(events)
 
 
+async def test_a_server_that_is_gone_is_replaced_by_the_next_of_the_list_in_the_same_session() -> None:
+    async def dies(visit: Visit) -> None:
+        await visit.welcome()
+        await visit.vanish()
+
+    first_server = ScriptedServer(dies, refuse(4002, "sobrecarga"))
+    async with ScriptedServer(until_fim).running() as other, first_server.running() as first:
+        events = await stream(first, other_urls=(other.url,))
+    assert other.visits[0].opening["sessao"] == SESSION
+    assert kinds(events)[-2:] == ["end_sent", "closed"]
+    assert bytes(other.visits[0].audio) == PCM
+
+
 async def test_after_a_quiet_spell_a_lost_connection_goes_on_in_the_same_session() -> None:
     async def dies(visit: Visit) -> None:
         await visit.welcome_heeding(0)

@@ -13,7 +13,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from serve_app.accounts import AccountsSettings
-from serve_app.door import DoorSettings, IngressSettings
+from serve_app.admission import IngressSettings
+from serve_app.door import DoorSettings
 from tests.support.doors import COUNTER, KEY, MemoryRecords, is_, messages, open_door, speech_pcm, to_the_end
 
 AUTH_4 = {"comando": "auth", "versao": 4, "api_key": KEY}

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from cestas.model import Item
-from deployments.telemetry.records import Feedback, SessionState
+from deployments.telemetry.records import Feedback, SessionState, Turn
 from serve_app.door import DoorSettings
 from serve_app.passage import SessionSettings
 from serve_app.stages import StageTimeout, StageUnavailable
@@ -381,7 +381,7 @@ async def test_an_older_counter_that_hangs_up_is_still_recorded():
 async def test_a_resumed_session_goes_on_behind_what_is_recorded_and_repeats_nothing():
     session = "7f2d3c1e-0a4b-4c55-9f6e-1d2c3b4a5f60"
     state = SessionState(
-        counter_id="counter-1", last_end_sample=48_000, item_ids=("soro",), recent_texts=("estou com diarreia",)
+        counter_id="counter-1", last_end_sample=48_000, turns=(Turn("estou com diarreia", 1.0, 3.0, ("soro",)),)
     )
     resume = {**AUTH_4, "sessao": session, "desde": 50_000}
     async with open_door(records=MemoryRecords(state=state)) as at, at.counter(resume) as socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import wave
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,13 +20,18 @@ from cestas.model import Entities, Item
 from deployments.metrics import NoMetrics
 from deployments.recommender.port import Advice, AdviceRequest
 from deployments.speech_to_text.port import Transcription, TranscriptionRequest
+from deployments.telemetry.costs import Cost
 from deployments.telemetry.errors import EmailTaken, StoreUnavailable, UnknownClient
+from deployments.telemetry.leases import Leases, RollAnswer, RollCall
 from deployments.telemetry.records import Client, Counter, Feedback, Interaction, SessionState
 from deployments.voice.messages import VoiceMetrics, VoiceReport, VoiceRequest
+from serve_app.access import Access
 from serve_app.accounts import hash_of
 from serve_app.door import Door, DoorSettings
+from serve_app.passwords import Passwords
 from serve_app.routes import create_app
 from serve_app.settings import AccessSettings
+from tests.support.access import MemoryAccess
 
 KEY = "bk_test"
 COUNTER = Counter("counter-1", "client-1", "Balcão 1", hash_of(KEY))
@@ -114,7 +120,7 @@ class ScriptedStages:
 
 
 @dataclass
-class MemoryRecords:
+class MemoryRecords(MemoryAccess):
     """Keeps rows and accounts in memory; `down` makes it a database that is away."""
 
     counters: list[Counter] = field(default_factory=lambda: [COUNTER])
@@ -122,6 +128,19 @@ class MemoryRecords:
     clients: list[Client] = field(default_factory=list)
     state: SessionState = field(default_factory=SessionState)
     down: bool = False
+    leases: Leases = field(default_factory=Leases)
+
+    async def claim_session(self, session_id: str, epoch: int, replica: str) -> int | None:
+        return self.leases.claim(session_id, epoch, replica, time.time())
+
+    async def roll_call(self, roll: RollCall) -> RollAnswer:
+        return self.leases.call(roll, time.time())
+
+    async def order_drain(self, node: str = "", *, leave: bool = True) -> None:
+        if leave:
+            self.leases.order_drain(node, time.time())
+        else:
+            self.leases.call_off(node)
 
     async def record(self, rows: Sequence[Interaction | Feedback]) -> int:
         self._check()
@@ -146,6 +165,22 @@ class MemoryRecords:
             raise UnknownClient(client_code)
         self.counters.append(Counter(f"counter-{len(self.counters) + 1}", client.client_id, name, key_hash))
         return self.counters[-1]
+
+    async def costs(self, since: Any, day_begins_utc_h: int, client_id: str = "") -> list[Cost]:
+        self._check()
+        return [
+            Cost(
+                row.client_id,
+                "",
+                1,
+                row.duration_s or 0.0,
+                row.advisor_tokens_in or 0,
+                row.advisor_tokens_out or 0,
+                row.stt_cost_usd or 0.0,
+                row.advisor_cost_usd or 0.0,
+            )
+            for row in self.interaction_rows
+        ]
 
     async def interactions(self, **filters: Any) -> list[dict[str, Any]]:
         self._check()
@@ -200,7 +235,7 @@ class TestReplica:
     __test__ = False
 
     door: Door
-    access: AccessSettings
+    access: Access
 
     async def health(self) -> dict[str, Any]:
         return {"estado": "ok", **(await self.door.stages.health())}
@@ -234,11 +269,12 @@ async def open_door(
     records: MemoryRecords | None = None,
     settings: DoorSettings | None = None,
     access: AccessSettings | None = None,
+    passwords: Passwords | None = None,
 ) -> AsyncIterator[OpenDoor]:
     """A door on a free loopback port, closed afterwards."""
     stages, records = stages or ScriptedStages(), records or MemoryRecords()
     door = Door(settings or DoorSettings(), stages, records, METRICS)
-    replica = TestReplica(door, access or AccessSettings())
+    replica = TestReplica(door, Access(access or AccessSettings(), records, METRICS, passwords=passwords))
     async with LoopbackServer(create_app(lambda: replica)) as server:
         try:
             yield OpenDoor(door, server.base_url, stages, records)
@@ -269,3 +305,11 @@ async def to_the_end(socket: ClientConnection) -> tuple[list[dict[str, Any]], in
 def is_(comando: str) -> Callable[[dict[str, Any]], bool]:
     """True of a message with this `comando`."""
     return lambda message: message["comando"] == comando
+
+
+async def eventually(happened: Callable[[], bool], within_s: float = 8.0) -> None:
+    """Wait until `happened`; AssertionError when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not happened():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)

@@ -25,7 +25,15 @@ from serve_app.local_ray import LocalRay, free_port
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 30.0
-FORGOTTEN = ("XAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY", "ASSEMBLYAI_API_KEY", "DATABASE_URL", "DB_FILE")
+FORGOTTEN = (
+    "XAI_API_KEY",
+    "OPENAI_API_KEY",
+    "COMPATIBLE_API_KEY",
+    "ELEVENLABS_API_KEY",
+    "ASSEMBLYAI_API_KEY",
+    "DATABASE_URL",
+    "DB_FILE",
+)
 
 
 @dataclass

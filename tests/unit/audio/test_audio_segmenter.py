@@ -315,3 +315,32 @@ def test_silence_and_too_short_a_sound_are_not_offered(sounds):
     blip = np.concatenate([sounds.speech(-20)[4000:6000]])
     offers, utterances = offers_and_utterances(sounds.pcm(sounds.quiet(1), blip, sounds.quiet(1)), 960)
     assert (offers, utterances) == ([], [])
+
+
+@pytest.mark.parametrize("chunk", [960, 8000, 1921])
+@pytest.mark.parametrize("cap_ms", [3000, 8000])
+def test_what_is_certain_while_somebody_speaks_is_the_beginning_of_what_is_handed_on(sounds, cap_ms, chunk):
+    pcm = sounds.pcm(sounds.quiet(1), *[sounds.speech(2.2), sounds.quiet(0.3)] * 4, sounds.quiet(2), sounds.speech(1.5))
+    pcm += sounds.pcm(sounds.quiet(2))
+    segmenter = Segmenter(DEFAULTS.model_copy(update={"max_utterance_ms": cap_ms}))
+    certain, finals = {}, {}
+    for at in range(0, len(pcm), chunk):
+        finals |= {u.first_sample: u.pcm for u in segmenter.feed(pcm[at : at + chunk])}
+        first, known = 0, b""
+        found = segmenter.certain_from(0)
+        if found is not None:
+            first, _ = found
+            known = certain.get(first, b"")
+            certain[first] = known + (segmenter.certain_from(first + len(known) // 2) or found)[1]
+    assert certain
+    assert certain.keys() <= finals.keys()
+    for first, known in certain.items():
+        assert finals[first].startswith(known)
+        assert len(known) >= len(finals[first]) - 2 * 16 * (1200 + 250) - 2 * chunk
+
+
+def test_nothing_is_certain_while_nobody_speaks_or_before_it_is_long_enough_to_count(sounds):
+    segmenter = Segmenter(DEFAULTS)
+    segmenter.feed(sounds.pcm(sounds.quiet(1)))
+    assert segmenter.certain_from(0) is None
+    assert segmenter.samples_fed > 0

@@ -18,10 +18,12 @@ from serve_app.client import (
     ClientError,
     ClientSettings,
     CounterClient,
+    Endpoints,
     Event,
     Ledger,
     ResendBuffer,
     Resume,
+    catch_up_pause_s,
     describe,
     handshake,
     main,
@@ -396,3 +398,35 @@ def test_commands_wait_in_a_bounded_queue() -> None:
         client.submit({"comando": "ping"})
     with pytest.raises(ClientError, match="command_not_queued"):
         client.submit({"comando": "ping"})
+
+
+class TestEndpoints:
+    def test_a_lost_connection_is_sought_where_it_was_and_then_at_the_next_place(self) -> None:
+        endpoints = Endpoints(("ws://a/ws", "ws://b/ws"))
+        endpoints.accepted()
+        endpoints.failed()
+        assert endpoints.url == "ws://a/ws"
+        endpoints.failed()
+        assert endpoints.url == "ws://b/ws"
+        endpoints.failed()
+        assert endpoints.url == "ws://a/ws"
+
+    def test_every_endpoint_has_its_turn_before_the_wait_doubles(self) -> None:
+        settings = ClientSettings(other_urls=("ws://b/ws",), backoff_initial_s=1, first_attempts=3)
+        backoff = Backoff(settings, lambda: 1.0)
+        assert [backoff.next_delay_s() for _ in range(6)] == [1, 1, 2, 2, 4, None]
+
+    def test_who_is_sent_away_comes_back_at_once_and_then_as_usual(self) -> None:
+        backoff = Backoff(ClientSettings(backoff_initial_s=1, first_attempts=5), lambda: 1.0)
+        assert backoff.next_delay_s(0.1, sent_away=True) == pytest.approx(0.2)
+        assert backoff.next_delay_s(0.1, sent_away=True) == pytest.approx(2.1)
+
+    def test_what_is_no_socket_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="other_urls"):
+            ClientSettings(other_urls=("http://b/",))
+
+    def test_a_backlog_is_sent_at_our_pace_and_never_faster_than_the_server_says(self) -> None:
+        settings = ClientSettings(chunk_ms=60, catch_up_factor=4, speed=1)
+        assert catch_up_pause_s(settings, 1920, None) == pytest.approx(0.015)
+        assert catch_up_pause_s(settings, 1920, 512_000) == pytest.approx(0.015)
+        assert catch_up_pause_s(settings, 1920, 64_000) == pytest.approx(1920 / 57_600)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deployments.telemetry.records import Turn
 from serve_app.conversation import Conversation, ConversationSettings
 
 
@@ -86,7 +87,7 @@ def test_a_situation_is_remembered_once():
 
 def test_a_resumed_session_knows_what_was_said_and_shown():
     talk = Conversation()
-    talk.remember(["dor de barriga"], ["soro"], at_s=8)
+    talk.resume([Turn("dor de barriga", 6, 8, ("soro",))], at_s=9)
     ask = talk.heard("desde ontem", 10, 11)
     assert ask is not None
     assert (ask.context, ask.shown_item_ids) == (("dor de barriga",), ("soro",))

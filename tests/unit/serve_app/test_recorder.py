@@ -85,3 +85,29 @@ async def test_closing_an_unused_one_is_nothing():
     carrier = recorder(Sink())
     await carrier.close()
     assert carrier.pending == 0
+
+
+class AudioSink(Sink):
+    def __init__(self):
+        super().__init__()
+        self.kept, self.may_go_on = [], asyncio.Event()
+
+    async def keep_audio(self, audio):
+        await self.may_go_on.wait()
+        if audio == "broken":
+            raise OSError("disk")
+        self.kept.append(audio)
+        return True
+
+
+async def test_audio_is_handed_on_beside_the_rows_and_what_cannot_be_kept_is_dropped_visibly():
+    sink, metrics = AudioSink(), Counting()
+    carrier = recorder(sink, metrics, audio_in_flight_max=2)
+    for audio in ("one", "broken", "too much"):
+        carrier.keep_audio(audio)
+    assert metrics.counted["audio_dropped"] == 1
+    sink.may_go_on.set()
+    await carrier.close()
+    carrier.keep_audio("late")
+    assert sink.kept == ["one"]
+    assert metrics.counted["audio_dropped"] == 3

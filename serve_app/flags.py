@@ -1,0 +1,52 @@
+"""The environment that every node needs before Ray starts: `python -m serve_app.flags` prints it for a shell."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+NODE_FLAGS: Final = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "600",  # a reload cuts every socket of the old worker after it
+    "RAY_SERVE_HAPROXY_NBTHREAD": "2",
+    "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # at its 0.1 the idle controller takes 7 % of a core
+    "RAY_worker_niceness": "0",  # Ray's 15 gives way to everything else on the machine, customers included
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_prestart_worker_first_driver": "0",
+    "MALLOC_ARENA_MAX": "2",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""Read by Ray and by the libraries when they start, on one machine as on many."""
+
+CLUSTER_FLAGS: Final = {
+    **NODE_FLAGS,
+    "RAY_AUTH_TOKEN_PATH": "/etc/balto/ray_token",
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "10",  # longer than ingress.drain_s: counters leave first
+    "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "/run/balto/haproxy.cfg",
+    "RAY_SERVE_HAPROXY_SOCKET_PATH": "/run/balto/admin.sock",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "/run/balto",
+    "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": "/run/balto/server-state",
+    "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",  # a replica on a VPS that was cut off gets nobody after two of them
+    "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "2",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",  # a VPS that is cut off is given up after some 10 s; Ray's own: a minute
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "900",  # so long the other VPSes go on without the head; Ray's own: 60 s
+    "BALTO_STATE_DIR": "/var/lib/balto",
+}
+"""What a VPS of a cluster needs besides; the paths are those of ops/cluster/README.md."""
+
+
+def main() -> None:
+    """Print CLUSTER_FLAGS as lines of `NAME=value`, quoted for a shell."""
+    for name, value in CLUSTER_FLAGS.items():
+        print(f"{name}={shlex.quote(value)}")
+
+
+if __name__ == "__main__":
+    main()

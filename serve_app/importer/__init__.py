@@ -1,0 +1,1 @@
+"""Moves clients, counters with their keys, and interactions in from a previous installation."""

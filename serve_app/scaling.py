@@ -1,0 +1,172 @@
+"""How many replicas a stage needs: by the share of its utterances' time that goes by in it; pure.
+
+Ray Serve's controller calls `by_waiting` once per control loop and deployment; each replica tells its figures through
+`record_autoscaling_stats` (see `StageLoad`). Named in serve_config.yaml under `autoscaling_config.policy`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+WINDOW_S: Final = 5.0
+"""What a replica tells is about its last seconds."""
+CALLS_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingRule:
+    """When a stage grows and shrinks."""
+
+    share_high: float = 0.5
+    """Of the time that its utterances had left when they came, nine in ten spend no more than this in the stage; beyond
+    it the stage grows. 3 s of deadline, a third of it for each of three stages, and some to spare."""
+    share_low: float = 0.2
+    """Below it, and with few at once, the stage may shrink."""
+    grow_max: float = 2.0
+    """At most so many times as many replicas at once."""
+    room: float = 0.6
+    """A smaller stage must be filled to no more than this share of its target: or it would grow again at once."""
+    up_s: float = 1.0
+    """How long the need must last before the stage grows: one reading may be an accident."""
+    down_s: float = 120.0
+    """How long it must have been too large before it shrinks by one replica."""
+    settle_s: float = 10.0
+    """After growing, what waits is worked off by the new replicas before the stage is judged again; they take seconds
+    to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of a stage at one instant. `target` utterances at once are what one replica is made for."""
+
+    replicas: int
+    at_once: float
+    """Utterances in the stage and waiting for it, over all replicas."""
+    share: float
+    """0…: of the time left when they came, what nine in ten utterances spent in the stage lately."""
+    target: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingState:
+    """What is remembered from reading to reading; seconds of one clock, None: not so now."""
+
+    needed_since_s: float | None = None
+    spare_since_s: float | None = None
+    grown_at_s: float | None = None
+
+
+def decide(rule: ScalingRule, reading: Reading, state: ScalingState, now_s: float) -> tuple[int, ScalingState]:
+    """How many replicas from now on, and what to remember. Grows by need, within seconds; shrinks one by one."""
+    replicas = max(1, reading.replicas)
+    needed = _needed(rule, reading, replicas)
+    settling = state.grown_at_s is not None and now_s - state.grown_at_s < rule.settle_s
+    if needed > replicas and not settling:
+        since_s = now_s if state.needed_since_s is None else state.needed_since_s
+        if now_s - since_s < rule.up_s:
+            return replicas, ScalingState(since_s, None, state.grown_at_s)
+        return needed, ScalingState(grown_at_s=now_s)
+    if not _has_spare(rule, reading, replicas):
+        return replicas, ScalingState(grown_at_s=state.grown_at_s)
+    since_s = now_s if state.spare_since_s is None else state.spare_since_s
+    if now_s - since_s < rule.down_s:
+        return replicas, ScalingState(None, since_s, state.grown_at_s)
+    return replicas - 1, ScalingState(spare_since_s=now_s, grown_at_s=state.grown_at_s)
+
+
+def _needed(rule: ScalingRule, reading: Reading, replicas: int) -> int:
+    """By how many are there at once, and, where they wait too long, by how much too long it is."""
+    by_count = math.ceil(reading.at_once / reading.target)
+    by_waiting = math.ceil(replicas * reading.share / rule.share_high) if reading.share > rule.share_high else 0
+    busy = (
+        reading.at_once > reading.target * rule.room * replicas
+    )  # else it is its provider that is slow, not the stage
+    return min(max(by_count, by_waiting if busy else 0), math.ceil(replicas * rule.grow_max))
+
+
+def _has_spare(rule: ScalingRule, reading: Reading, replicas: int) -> bool:
+    return (
+        replicas > 1
+        and reading.share <= rule.share_low
+        and reading.at_once <= reading.target * rule.room * (replicas - 1)
+    )
+
+
+@dataclass(slots=True)
+class StageLoad:
+    """One replica's figures: fed with every utterance, asked by Serve. Monotonic seconds of `clock`."""
+
+    clock: Callable[[], float] = time.monotonic
+    _calls: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=CALLS_MAX))
+    _begun: dict[int, tuple[float, float]] = field(default_factory=dict)
+    _number: int = 0
+
+    def came(self, budget_s: float) -> int:
+        """An utterance has come with so much of its time left; its number."""
+        self._number += 1
+        self._begun[self._number] = (self.clock(), max(budget_s, 0.001))
+        return self._number
+
+    def went(self, number: int) -> None:
+        """The utterance of this number has been answered, or given up."""
+        begun_s, budget_s = self._begun.pop(number)
+        now_s = self.clock()
+        self._calls.append((now_s, (now_s - begun_s) / budget_s))
+
+    def figures(self) -> dict[str, float]:
+        """`parcela_da_espera`: see Reading.share. Who is still waiting counts with the wait so far."""
+        now_s = self.clock()
+        while self._calls and now_s - self._calls[0][0] > WINDOW_S:
+            self._calls.popleft()
+        done = [share for _, share in self._calls]
+        under_way = [(now_s - begun_s) / budget_s for begun_s, budget_s in self._begun.values()]
+        shares = sorted([*done, *(share for share in under_way if not done or share > min(done))])
+        share = shares[min(len(shares) - 1, len(shares) * 9 // 10)] if shares else 0.0
+        return {SHARE: share}
+
+
+SHARE: Final = "parcela_da_espera"
+
+
+class Context(Protocol):
+    """What `by_waiting` reads of Ray Serve's AutoscalingContext."""
+
+    target_num_replicas: int
+    current_time: float | None
+    """Unix seconds."""
+    policy_state: dict[str, Any]
+    config: Any
+
+    @property
+    def total_num_requests(self) -> float:
+        """Running and queued, over all replicas."""
+
+    @property
+    def aggregated_metrics(self) -> Mapping[str, Mapping[Any, float]] | None:
+        """Figure → replica → its mean over the look-back period."""
+
+
+def by_waiting(ctx: Context) -> tuple[int, dict[str, Any]]:
+    """The policy for `autoscaling_config.policy.policy_function`: see `decide`.
+
+    `target_ongoing_requests` is a replica's target. Bounds, `upscale_delay_s` and `downscale_delay_s` are Serve's and
+    come on top: the delays are 0 in serve_config.yaml, since the rule has its own.
+    """
+    now_s = time.time() if ctx.current_time is None else ctx.current_time
+    target = float(ctx.config.target_ongoing_requests) if ctx.config is not None else 1.0
+    reading = Reading(ctx.target_num_replicas, ctx.total_num_requests, _worst(ctx.aggregated_metrics), target)
+    state = ScalingState(**{name: ctx.policy_state.get(name) for name in _STATE})
+    replicas, state = decide(ScalingRule(), reading, state, now_s)
+    return replicas, {name: getattr(state, name) for name in _STATE}
+
+
+def _worst(metrics: Mapping[str, Mapping[Any, float]] | None) -> float:
+    return max((metrics or {}).get(SHARE, {}).values(), default=0.0)
+
+
+_STATE: Final = ("needed_since_s", "spare_since_s", "grown_at_s")

@@ -1,0 +1,1 @@
+"""Three VPSes on one machine, a real `ray up`, and the fault plan: `make cluster-test`."""

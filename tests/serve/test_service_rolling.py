@@ -1,0 +1,45 @@
+"""A redeploy under talking counters: nothing lost, nothing shown twice."""
+
+import asyncio
+import copy
+import wave
+
+import pytest
+import yaml
+
+from audio.settings import SegmenterSettings
+from serve_app.rolling import judged, talk
+from tests.support.services import ROOT
+
+SAMPLE = ROOT / "samples" / "balcao.wav"
+SECONDS = 17
+COUNTERS = 2
+pytestmark = pytest.mark.timeout(300)
+
+
+def changed(service):
+    """The configuration that runs, with another value among its `args`; written beside it."""
+    config = copy.deepcopy(yaml.safe_load((service.state_dir / "serve_config.effective.yaml").read_text()))
+    config["applications"][0]["args"]["session"]["utterances_at_once"] = 5
+    path = service.state_dir / "redeployed.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    return path
+
+
+def test_a_redeploy_under_talking_counters_loses_nothing_and_shows_nothing_twice(service):
+    with wave.open(str(SAMPLE)) as file:
+        pcm = file.readframes(SECONDS * 16_000)
+
+    async def redeploy_while_they_talk():
+        talking = asyncio.gather(*(talk(service.url, service.key, pcm) for _ in range(COUNTERS)))
+        await asyncio.sleep(3)
+        await asyncio.to_thread(service.ray.redeploy, changed(service))
+        return await asyncio.wait_for(talking, 200)
+
+    for each in asyncio.run(redeploy_while_they_talk()):
+        truth = each.truth(pcm, SegmenterSettings())
+        report = judged(truth, service.rows(each.client.session_id, at_least=len(truth)), each.events)
+        assert len(truth) >= 3
+        assert (report.lost, report.twice) == (0, 0)
+        assert report.reconnections >= 1, "the redeploy came too late to be noticed"
+        assert "audio_lost" not in [event.kind for event in each.events]
