@@ -1,6 +1,7 @@
 """The arrows of the house: serve_app → deployments → (audio, cestas, privacy), never back; Ray only at the rim."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ IMPURE = {
 }
 
 
-def imported_by(path: Path) -> set[str]:
+@functools.cache
+def imported_by(path: Path) -> frozenset[str]:
     """Top-level names of everything that a module imports, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -48,7 +50,7 @@ def imported_by(path: Path) -> set[str]:
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
-    return names
+    return frozenset(names)
 
 
 def modules(*rooms: str) -> list[Path]:

@@ -61,11 +61,18 @@ async def test_audio_too_short_to_hold_a_word_costs_no_request() -> None:
     assert (answer.status, answer.attempts, provider.budgets_s) == ("vazio", 0, [])
 
 
+def throttled() -> SttThrottled:
+    """Too many requests, for a moment."""
+    error = SttThrottled("429")
+    error.retry_after_s = 0.01
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "status", "attempts"),
     [
         (SttUnavailable("503"), "indisponivel", 2),
-        (SttThrottled("429"), "limite", 2),
+        (throttled(), "limite", 2),
         (SttRefused("401"), "recusado", 1),
         (SttTimeout("2.5 s"), "prazo", 1),
     ],
@@ -155,7 +162,7 @@ async def test_outcomes_cost_and_audio_sent_are_counted() -> None:
 
 
 async def test_outcomes_cross_processes() -> None:
-    answer = await stage(ScriptedProvider(SttThrottled("429"), spoken())).transcribe(request())
+    answer = await stage(ScriptedProvider(throttled(), spoken())).transcribe(request())
     assert pickle.loads(pickle.dumps(answer)) == answer
 
 
@@ -170,3 +177,24 @@ def test_errors_of_the_port_survive_a_process_boundary() -> None:
     throttled.retry_after_s = 7.0
     copy = pickle.loads(pickle.dumps(throttled))
     assert (type(copy), copy.retry_after_s, copy.retryable, copy.status) == (SttThrottled, 7.0, True, "limite")
+
+
+def test_connections_are_opened_before_the_first_utterance_and_once():
+    class Cold(ScriptedProvider):
+        warmed = 0
+
+        async def warm(self):
+            self.warmed += 1
+            return True
+
+    async def started():
+        provider = Cold()
+        stage = SpeechToText(SpeechToTextSettings(), plans=Plan(provider, "m", 0))
+        for _ in range(3):
+            stage.warm()
+            for _ in range(4):
+                await asyncio.sleep(0)
+        await stage.close()
+        return provider.warmed
+
+    assert asyncio.run(started()) == 1
