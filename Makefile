@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-nodeps.txt requirements-local.txt
 
-.PHONY: setup run demo test test-unit test-browser test-api lint format bench-path bench-footprint bench-hearing evaluate rolling clean help
+.PHONY: setup run demo test test-unit test-browser test-api lint format bench-path bench-load bench-protocol bench-footprint bench-hearing evaluate rolling cluster-test sbom audit licences test-ops clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -58,6 +58,12 @@ format: setup   ## let ruff put the code in order
 bench-path: setup  ## end of utterance → suggestion at 20 counters, simulated providers, cleaning off and on
 	@$(BIN)/python -m bench.path $(ARGS)
 
+bench-load: setup  ## what a counter-second costs under load, and what is lost (ARGS="--counters 20,100,300 --chunk-ms 250")
+	@$(BIN)/python -m bench.load $(ARGS)
+
+bench-protocol: setup  ## REST and counters of every generation against any deployment (ARGS="--url http://HOST:PORT --admin-secret-file …")
+	@$(BIN)/python -m bench.protocol $(ARGS)
+
 bench-footprint: setup  ## memory of the whole idle service, process by process
 	@$(BIN)/python -m bench.footprint $(ARGS)
 
@@ -66,9 +72,34 @@ bench-hearing: setup  ## segmenting against truth, beside webrtcvad, Silero and 
 		{ echo "balto: espeak-ng is needed (Debian: apt-get install espeak-ng)" >&2; exit 1; }
 	@$(BIN)/python -m bench.hearing $(ARGS)
 
+$(VENV)/ops/.installed: requirements-ops.txt
+	@$(BIN)/python -m venv $(VENV)/ops && $(VENV)/ops/bin/pip install -q --disable-pip-version-check -r requirements-ops.txt
+	@touch $@
+
+sbom: setup $(VENV)/ops/.installed  ## the software bill of materials of .venv, CycloneDX, in reports/sbom.json
+	@mkdir -p reports && $(VENV)/ops/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+		--output-reproducible --output-file reports/sbom.json && echo "reports/sbom.json"
+
+audit: setup $(VENV)/ops/.installed  ## known vulnerabilities of the pinned requirements (asks the Python registry's advisories)
+	@$(VENV)/ops/bin/pip-audit --requirement requirements.txt --requirement requirements-nodeps.txt --no-deps --disable-pip \
+		--progress-spinner off $(ARGS)
+
+licences: setup  ## third-party licences of what runs, into THIRD_PARTY_LICENSES.md
+	@$(BIN)/python ops/licences.py > THIRD_PARTY_LICENSES.md && echo "THIRD_PARTY_LICENSES.md"
+
+test-ops: setup $(VENV)/ops/.installed  ## real nginx, real Prometheus, a wss session with a redeploy inside (OPS_SESSION_S=600)
+	@command -v nginx >/dev/null && command -v prometheus >/dev/null || \
+		{ echo "balto: nginx and Prometheus are needed (Debian: apt-get install nginx-light prometheus)" >&2; exit 1; }
+	@$(VENV)/ops/bin/hadolint Dockerfile
+	@$(BIN)/python -m pytest tests/unit/test_ops_files.py tests/contract/test_alerts.py tests/contract/test_nginx.py \
+		tests/contract/test_backup.py tests/contract/test_doctor.py tests/contract/test_trace_delivery.py tests/ops $(ARGS)
+
 rolling: setup  ## redeploy a service under talking counters: lost, shown twice, longest silence (ARGS="--counters 8")
 	@dir=$$(mktemp -d /tmp/balto-rolling-XXXXXX) && chmod 755 $$dir && trap 'rm -rf '$$dir EXIT && \
 		BALTO_STATE_DIR=$${BALTO_STATE_DIR:-$$dir/state} $(BIN)/python -m serve_app.rolling $(ARGS)
+
+cluster-test: setup  ## three VPSes as namespaces, ray up on cluster.yaml, the fault plan (root; ARGS="--counters 6 --fault head-killed")
+	@$(BIN)/python -m tests.cluster $(ARGS)
 
 evaluate: setup ## how well the rules understand: the held-out set and the development sets
 	@for set in bench/labels/heldout.jsonl bench/labels/dev_blind.jsonl cestas/data/labels/dev.jsonl; do \

@@ -21,6 +21,8 @@ _CONJUGATED = ("ei", "ou", "ava", "ando", "endo", "indo", "amos", "aram", "eram"
 """Endings of verbs: no name of a product ends so, but many forms that no list of everyday words holds do."""
 _SYLLABLE, _SYLLABLES = 4, 9
 """Letters of what may be a syllable, and syllables in one name, of speech cut to pieces."""
+_STRANGE_AT_LEAST = 2
+"""Syllables among them that are no everyday word."""
 _JOINED_AT_LEAST = 5
 _SURELY_A_NAME = 9
 """Letters from which an equal sound of joined words is believed even if little words of everyday talk are in it."""
@@ -31,9 +33,12 @@ _UNKNOWN_AT_LEAST = 3
 def mangled_names(words: Words, taken: list[bool], lexicon: Lexicon) -> list[Hit]:
     """Products that words not yet `taken` sound like, in the order heard."""
     hits: list[Hit] = []
+    odd = [_odd(word, lexicon) for word in words.words]
     index = 0
     while index < len(words.content):
-        hit = None if taken[index] else _at(words, index, taken, lexicon)
+        at = words.content[index]
+        nothing = taken[index] or not any(odd[max(0, at - 1) : at + _SYLLABLES])
+        hit = None if nothing else _at(words, index, taken, odd, lexicon)
         if hit is not None:
             hits.append(hit)
             index = hit.last + 1
@@ -42,12 +47,12 @@ def mangled_names(words: Words, taken: list[bool], lexicon: Lexicon) -> list[Hit
     return hits
 
 
-def _at(words: Words, index: int, taken: list[bool], lexicon: Lexicon) -> Hit | None:
+def _at(words: Words, index: int, taken: list[bool], odd: list[bool], lexicon: Lexicon) -> Hit | None:
     at = words.content[index]
     word = words.words[at]
     if word == BREAK or word.isdigit():
         return None
-    joins = [*_syllables(words, index, taken, lexicon), *_joins(words, index, taken)]
+    joins = [*_syllables(words, index, taken, odd), *_joins(words, index, taken, odd)]
     for join in joins:
         name = lexicon.sounds.get(sound(join.joined)) if _broken(words, join, lexicon) else None
         if name is not None:
@@ -73,13 +78,18 @@ class _Join:
     last_content: int
 
 
-def _joins(words: Words, index: int, taken: list[bool]) -> list[_Join]:
-    """The word alone and joined to its neighbours as heard ("dor flex", "de pirona"), longest first."""
+def _joins(words: Words, index: int, taken: list[bool], odd: list[bool]) -> list[_Join]:
+    """The word alone and joined to its neighbours as heard ("dor flex", "de pirona"), longest first.
+
+    Where none of the words is `odd`, everything is understood, and nothing joined.
+    """
     at = words.content[index]
     joins = []
     for before, after in ((0, 3), (1, 2), (0, 2), (1, 1), (0, 1), (1, 0), (0, 0)):
         first, last = at - before, at + after
-        if first < 0 or last >= len(words.words) or BREAK in words.words[first : last + 1]:
+        if first < 0 or last >= len(words.words) or not any(odd[first : last + 1]):
+            continue
+        if BREAK in words.words[first : last + 1]:
             continue
         if before and words.words[first] not in FILLERS:
             continue
@@ -104,7 +114,7 @@ def _join(words: Words, index: int, first: int, last: int) -> _Join:
     return _Join("".join(kept), first, last, last_content)
 
 
-def _syllables(words: Words, index: int, taken: list[bool], lexicon: Lexicon) -> list[_Join]:
+def _syllables(words: Words, index: int, taken: list[bool], odd: list[bool]) -> list[_Join]:
     """A run of syllables from this word on, longest first, where it cannot be words: "vi ta mina ce"."""
     first = words.content[index]
     last = first
@@ -112,13 +122,15 @@ def _syllables(words: Words, index: int, taken: list[bool], lexicon: Lexicon) ->
         if words.words[last + 1] == BREAK or len(words.words[last]) > _SYLLABLE + 1:
             break
         last += 1
+    if sum(odd[first : last + 1]) < _STRANGE_AT_LEAST:
+        return []
     joins = [_join(words, index, first, end) for end in range(last, first + 2, -1)]
-    strange = sum(_odd(word, lexicon) for word in words.words[first : last + 1])
-    return [join for join in joins if strange > 1 and not any(taken[index : join.last_content + 1])]
+    return [join for join in joins if not any(taken[index : join.last_content + 1])]
 
 
 def _odd(word: str, lexicon: Lexicon) -> bool:
-    return not (word in FILLERS or word in lexicon.everyday or word in _NEVER_JOINED or word.isdigit())
+    known = word == BREAK or word in FILLERS or word in lexicon.everyday or word in _NEVER_JOINED
+    return not (known or word.isdigit())
 
 
 def _broken(words: Words, join: _Join, lexicon: Lexicon) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import Literal
 
 from cestas.data_files import DATA_DIR, read_json
-from cestas.matching import PhraseBook
+from cestas.matching import CueBook
 from cestas.model import Entities
 from cestas.text import Words, word_set, words_of
 
@@ -16,12 +15,8 @@ Intent = Literal["sintoma_ou_pedido", "preco", "posologia", "pagamento", "entreg
 
 
 @cache
-def _cue_books() -> Mapping[str, PhraseBook]:
-    phrases: dict[str, list[str]] = read_json(DATA_DIR / "intents.json")
-    return {
-        name: PhraseBook(((said, name) for said in group), literal=name == "figurado")
-        for name, group in phrases.items()
-    }
+def _cue_book() -> CueBook:
+    return CueBook(read_json(DATA_DIR / "intents.json"), literal=("figurado",))
 
 
 def intent_of(text: str, entities: Entities) -> Intent:
@@ -68,8 +63,7 @@ def cues_of(words: Words) -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def _cues(text: str) -> frozenset[str]:
-    words = words_of(text)
-    return frozenset(name for name, book in _cue_books().items() if book.find(words))
+    return _cue_book().named(words_of(text))
 
 
 def _idle(cues: frozenset[str]) -> Intent:

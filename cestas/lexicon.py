@@ -10,6 +10,7 @@ from typing import Any
 
 from cestas.data_files import DATA_DIR, DataError, load_taxonomy, read_json
 from cestas.guess import Guesser
+from cestas.judge import Judge
 from cestas.knowledge import Category, Complaint, Product, ProductClass, Status, category
 from cestas.matching import PhraseBook
 from cestas.text import BREAK, fold, slug, sound, words_of
@@ -80,6 +81,8 @@ class Lexicon:
     """Folded words of everyday talk that must never be taken for a mangled name."""
     guesser: Guesser
     """What speaks where no phrase matches."""
+    judge: Judge
+    """What tells a need from idle talk and from an emergency."""
     safety: Mapping[str, Any]
     """The safety gate's rules and red flags as the file has them; `cestas.safety` gives them their meaning."""
     _resolved: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -190,6 +193,7 @@ def _build(directory: Path) -> Lexicon:
         known_stems=frozenset(known),
         everyday=frozenset(read_json(directory / "everyday.json")["palavras"]),
         guesser=_guesser(read_json(directory / "weights.json")),
+        judge=_judge(read_json(directory / "speak.json")),
         safety=read_json(directory / "safety.json"),
     )
 
@@ -203,6 +207,11 @@ def _guesser(data: dict[str, Any]) -> Guesser:
         sure=data["sure"],
         ahead=data["ahead"],
     )
+
+
+def _judge(data: dict[str, Any]) -> Judge:
+    need, alarm = data["bias"]
+    return Judge(data["weights"], (need, alarm), data["need_at"], data["alarm_at"])
 
 
 def _spoken(directory: Path) -> set[str]:

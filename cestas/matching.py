@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,9 @@ class PhraseBook:
 
     def add(self, said: str, name: str) -> str | None:
         """Add one phrase; returns the name that it already stood for when that is another one (which it keeps)."""
-        stems, cut = phrase(said), words_of(said)
-        words = [word for word in cut.words if word != BREAK]
-        self.stems.update(stems)
-        only_fillers = all(cut.words[at] == BREAK for at in cut.content)
-        if len(words) > 1 and (only_fillers or self._all_literal or len(stems) == 1):
-            return _insert(self._literal, words, name)
-        return _insert(self._content, stems, name)
+        self.stems.update(phrase(said))
+        is_literal, parts = _parts(said, self._all_literal)
+        return _insert(self._literal if is_literal else self._content, parts, name)
 
     def find(self, words: Words) -> list[Hit]:
         """Longest matches from left to right, none overlapping another, none across punctuation."""
@@ -63,6 +59,49 @@ class PhraseBook:
         kept = [hit for hit in hits if not any(_inside(hit, other) or hit == other for other in literal)]
         kept = [hit for hit in kept if not any(_same_place(hit, other) for other in literal)]
         return sorted([*kept, *literal], key=lambda hit: hit.first)
+
+
+class CueBook:
+    """Which of several groups of phrases have one in a text, all groups in one pass; phrases as in `PhraseBook`."""
+
+    def __init__(self, groups: Mapping[str, Iterable[str]], literal: Container[str] = ()) -> None:
+        """Build it from group → its phrases; all phrases of the groups in `literal` are literal ones."""
+        self._content: dict[str, Any] = {}
+        self._literal: dict[str, Any] = {}
+        for name, phrases in groups.items():
+            for said in phrases:
+                is_literal, parts = _parts(said, name in literal)
+                node = self._literal if is_literal else self._content
+                for part in parts:
+                    node = node.setdefault(part, {})
+                node.setdefault(_HERE, set()).add(name)
+
+    def named(self, words: Words) -> frozenset[str]:
+        """The groups of which a phrase is there."""
+        found: set[str] = set()
+        _gather(self._content, [words.stems[i] for i in words.content], found)
+        _gather(self._literal, words.words, found)
+        return frozenset(found)
+
+
+def _gather(root: dict[str, Any], parts: Sequence[str], found: set[str]) -> None:
+    for at, first in enumerate(parts):
+        node = root.get(first)
+        index = at
+        while node is not None and first != BREAK:
+            found.update(node.get(_HERE, ()))
+            index += 1
+            node = node.get(parts[index]) if index < len(parts) and parts[index] != BREAK else None
+
+
+def _parts(said: str, literal: bool) -> tuple[bool, Sequence[str]]:
+    """Whether a phrase is literal, and what has to follow one another in a text: its words, or else its stems."""
+    stems, cut = phrase(said), words_of(said)
+    words = [word for word in cut.words if word != BREAK]
+    only_fillers = all(cut.words[at] == BREAK for at in cut.content)
+    if len(words) > 1 and (only_fillers or literal or len(stems) == 1):
+        return True, words
+    return False, stems
 
 
 def _insert(root: dict[str, Any], parts: Sequence[str], name: str) -> str | None:

@@ -11,7 +11,8 @@ from cestas.intent import cues_of
 from cestas.knowledge import Category, category
 from cestas.lexicon import Lexicon
 from cestas.model import Entities
-from cestas.text import words_of
+from cestas.speak import judged
+from cestas.text import word_set, words_of
 
 NEED_RULE = "G-SEM-QUEIXA"
 """The block of a medicine where nobody named anything that a medicine is for."""
@@ -57,8 +58,8 @@ def named(parts: Iterable[Entities], texts: Sequence[str], lexicon: Lexicon) -> 
     medicines = {name for name in asked_for if name in lexicon.products and lexicon.products[name].suggestible}
     kinds = set() if asked_for else {name for name in asked if name in lexicon.complaints}
     lasting = set(lexicon.people.by_disease) if any(part.contexts for part in parts) else set()
-    pressing = set() if _is_prevention(texts) else complaints - lasting
-    anything = bool(pressing or medicines or kinds)
+    pressing = set() if _is_prevention(texts) else {n for n in complaints - lasting if not _for_articles(n, lexicon)}
+    anything = bool(pressing or medicines or kinds) and any(_is_need(text, lexicon) for text in texts)
     places = {place for name in complaints | kinds if name in lexicon.complaints for place in _places(name, lexicon)}
     return Named(frozenset(complaints | kinds), frozenset(places), anything)
 
@@ -66,6 +67,24 @@ def named(parts: Iterable[Entities], texts: Sequence[str], lexicon: Lexicon) -> 
 def _is_prevention(texts: Sequence[str]) -> bool:
     """True when the last thing said is about what might come ("pra prevenir", "pra deixar em casa")."""
     return bool(texts) and "prevencao" in cues_of(words_of(texts[0]))
+
+
+_LIKELIER_THAN_NOT = 0.5
+"""Probability of a need from which a medicine may pass; to speak unasked more is needed."""
+_ARTICLES_DO = word_set(
+    """MENSTRUACAO_ABSORVENTES TESTE_GRAVIDEZ HALITO_CUIDADOS_ORAIS INCONTINENCIA_ABSORVENTE_GERIATRICO
+    REPELENTES_PICADAS PRESERVATIVOS_LUBRIFICANTES FIO_DENTAL_ESCOVAS"""
+)
+"""Micro categories of complaints that no medicine is for."""
+
+
+def _is_need(text: str, lexicon: Lexicon) -> bool:
+    return judged(text, lexicon).need >= _LIKELIER_THAN_NOT
+
+
+def _for_articles(name: str, lexicon: Lexicon) -> bool:
+    complaint = lexicon.complaints.get(name)
+    return bool(complaint and complaint.categories and complaint.categories[0][1] in _ARTICLES_DO)
 
 
 def _guessed(text: str, lexicon: Lexicon) -> tuple[str, ...]:

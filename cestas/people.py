@@ -6,7 +6,7 @@ import re
 
 from cestas.lexicon import Lexicon
 from cestas.matching import Hit
-from cestas.text import BREAK, Words, word_set
+from cestas.text import BREAK, Words, stem, word_set
 
 _UNITS = {
     "ano": 12.0, "aninh": 12.0, "anin": 12.0, "mes": 1.0, "mese": 1.0, "meszinh": 1.0, "semana": 0.25, "seman": 0.25,
@@ -29,7 +29,7 @@ _AGE_LEADS = word_set(
 )
 _CHILDREN = word_set(
     """crianca menino menina filho filha neto neta sobrinho sobrinha garoto garota guri guria afilhado afilhada bebe
-    nenem pequeno pequena moleque enteado enteada filhinho filhinha netinho netinha menininho menininha"""
+    nenem nene pequeno pequena moleque enteado enteada filhinho filhinha netinho netinha menininho menininha"""
 )
 _GROWN = word_set(
     """avo vo vovo mae pai sogro sogra tio tia senhora senhor idoso idosa velhinho velhinha paciente marido esposa homem
@@ -55,36 +55,58 @@ _BELOW = 0.5
 """Of a unit: what "menos de três meses" is counted below three."""
 _FEVER_LEADS = word_set("com deu marcou marcando bateu batendo chegou temperatura termometro fez")
 _FEVER_DEGREES = range(38, 42)
+_HOT = word_set("quente quentinho quentinha pelando fervendo febril")
 _AFTER_FEVER = word_set("graus grau e desde ontem hoje agora que nao faz ha de ja meio pouco")
 
 
 def ages_in_months(words: Words) -> list[float]:
     """Ages said ("de dois anos", "com 3 meses"), in months; durations and weeks of pregnancy are not ages."""
     ages = []
-    for at, stem in enumerate(words.stems):
-        unit = _UNITS.get(stem)
+    for at, ending in enumerate(words.stems):
+        unit = _UNITS.get(ending)
         if unit is None or at == 0:
             continue
         number, first = _number_before(words.words, at)
         if number is not None and _is_age(words.words, first, at):
             below = words.words[max(0, first - 2) : first] == ["menos", "de"]
             ages.append((number - _BELOW if below else number) * unit)
+    return [*ages, *_asked_ages(words.words)]
+
+
+def _asked_ages(words: list[str]) -> list[float]:
+    """Ages answered to a question, in months: "quantos meses? — dois"."""
+    ages = []
+    for at in range(len(words) - 1):
+        if words[at] != "quantos" or words[at + 1] not in ("meses", "anos", "dias"):
+            continue
+        answer = [word for word in words[at + 2 : at + 7] if word not in (BREAK, "ele", "ela", "tem", "fez")]
+        if answer and _is_number(answer[0]):
+            number, _ = _number_before(answer, 1)
+            ages.append((number or 0) * _UNITS[stem(words[at + 1])])
     return ages
 
 
 def fever_at(words: Words) -> int | None:
     """Position where a temperature of fever is said without the word ("tá com trinta e nove"); None without one."""
     for at in range(1, len(words.words)):
-        if not _is_number(words.words[at]):
+        following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
+        if not _is_number(words.words[at]) or (following != BREAK and _goes_on(words.words, at)):
             continue
         number, first = _number_before(words.words, at + 1)
-        following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
-        if number not in _FEVER_DEGREES or first == 0 or words.words[first - 1] not in _FEVER_LEADS:
+        if number not in _FEVER_DEGREES or not _leads_to_fever(words.words, first):
             continue
         beyond = words.words[at + 2] if at + 2 < len(words.words) else BREAK
         if following == BREAK or (following in _AFTER_FEVER and beyond not in _UNITS and beyond != "reais"):
             return at
     return None
+
+
+def _leads_to_fever(words: list[str], first: int) -> bool:
+    """True when the word before position `first`, a pause between them allowed, announces a temperature."""
+    before = words[max(0, first - 2) : first]
+    if before[-1:] == [BREAK]:
+        return before[0] in _HOT
+    return before[-1:] != [] and before[-1] in _FEVER_LEADS
 
 
 def bare_ages_in_months(words: Words) -> list[float]:
@@ -124,8 +146,8 @@ def _whose(words: list[str], first: int) -> str:
 
 def is_expecting(words: Words) -> bool:
     """True when somebody says how far a pregnancy is without naming it: "tô de cinco meses", "com trinta semanas"."""
-    for at, stem in enumerate(words.stems):
-        unit = _UNITS.get(stem)
+    for at, ending in enumerate(words.stems):
+        unit = _UNITS.get(ending)
         if unit not in (1.0, 0.25) or at == 0:
             continue
         number, first = _number_before(words.words, at)
@@ -166,7 +188,7 @@ def _is_age(words: list[str], first: int, unit_at: int) -> bool:
         if before not in ("de", "com", "tem"):
             return False
         whose = words[first - 2] if first > 1 else ""
-        return whose in _CHILDREN or any(w in ("bebe", "nenem", "nascido", "nasceu", "rn") for w in words)
+        return whose in _CHILDREN or any(w in ("bebe", "nenem", "nene", "nascido", "nasceu", "rn") for w in words)
     return before in _AGE_LEADS or before == BREAK or first == 0
 
 

@@ -15,6 +15,7 @@ from cestas.lexicon import Lexicon
 from cestas.matching import PhraseBook
 from cestas.model import Block, Entities, Item
 from cestas.needs import Named, Need, lacking, named, need_of
+from cestas.speak import is_alarming
 from cestas.text import Words, word_set, words_of
 
 AT_MOST = 3
@@ -127,7 +128,7 @@ def check(
     texts = tuple(said for said in (text, *context) if said)
     parts = [entities, *(extract(said, lexicon) for said in texts)]
     known = _known(parts, lexicon)
-    alert = _alert(gate, known, texts)
+    alert = _alert(gate, known, texts) or _alarm(texts, lexicon)
     if alert:
         return SafetyVerdict((), tuple(Block(item.id, ALERT_RULE) for item in items), alert)
     kept: list[Item] = []
@@ -252,12 +253,22 @@ def _alert(gate: Gate, known: _Known, texts: Sequence[str]) -> str:
     raised = {name for text in texts if text for book in books for name in _said(book, words_of(text))}
     parts = {name for text in texts if text for name in _said(gate.parts, words_of(text))}
     for flag in gate.flags:
-        if flag.id in raised or any(wanted <= parts for wanted in flag.together):
+        if flag.id in raised or (parts and any(wanted <= parts for wanted in flag.together)):
             return flag.alert
+        if not known.complaints:
+            continue
         for complaints, situations in flag.all_of:
             if complaints & known.complaints and (not situations or situations & known.situations):
                 return flag.alert
     return ""
+
+
+def _alarm(texts: Sequence[str], lexicon: Lexicon) -> str:
+    """The call for the pharmacist where a text sounds like an emergency in words that no flag foresaw."""
+    return _ALARM if any(is_alarming(text, lexicon) for text in texts) else ""
+
+
+_ALARM = "Chame o farmacêutico agora: pelo que foi dito, pode ser grave."
 
 
 def _said(phrases: PhraseBook, words: Words) -> set[str]:

@@ -255,11 +255,12 @@ class WeightsFile(_Record):
 
 
 class SpeakFile(_Record):
-    """`speak.json`, written by `python -m cestas.train`: feature → weight."""
+    """`speak.json`, written by `python -m cestas.train`: feature → [weight for a need, weight for an alarm]."""
 
-    bias: float
-    threshold: float
-    weights: dict[str, float]
+    bias: tuple[float, float]
+    need_at: float
+    alarm_at: float
+    weights: dict[str, tuple[float, float]]
 
 
 class TaxonomyFile(RootModel[dict[str, list[Text]]]):

@@ -49,6 +49,13 @@ METRICS: Final[dict[str, Figure]] = {
     "sign_ins": _count("people who signed in", "role", "result"),
     "access_proofs_refused": _count("wrong passwords, codes and secrets"),
     "access_throttled": _count("requests refused after too many wrong tries"),
+    # money
+    "spent_usd": _count("US dollars spent, at list prices", "what"),
+    "spending_unread": _count("readings of the day's sum that failed", "error"),
+    "budget_level": _gauge("everybody's budget: 1 soft, 2 economical, 3 rules only"),
+    "budget_changes": _count("budgets that came to a level", "whose", "level"),
+    "clients_over_soft_budget": _gauge("clients beyond a limit of theirs"),
+    "clients_over_hard_budget": _gauge("clients close to or beyond their hard limit"),
     # an utterance's way
     "utterances": _count("utterances found, by why they ended", "cut"),
     "outcomes": _count("utterances by how they ended", "outcome"),
@@ -82,6 +89,9 @@ METRICS: Final[dict[str, Figure]] = {
     "stt_comparisons": _count("samples heard by two providers", "first", "second", "result"),
     "stt_compared_words": _count("words compared", "first", "second"),
     "stt_compared_differences": _count("words that two providers heard differently", "first", "second"),
+    "stt_realtime": _count("utterances listened to along: ok, or why they went to batch", "result"),
+    "stt_realtime_ms": _ms("a realtime commit"),
+    "stt_realtime_sessions": _gauge("counters with a realtime session"),
     "stt_realtime_ended": _count("realtime connections that ended", "why"),
     "stt_realtime_dropped": _count("realtime messages left aside", "kind"),
     "stt_local_batches": _count("batches of the local recogniser", "size"),
@@ -99,6 +109,8 @@ METRICS: Final[dict[str, Figure]] = {
     "llm_saved_ms_total": _count("milliseconds not waited, estimated"),
     "category_cache_total": _count("look-ups of remembered categories", "result"),
     "catalogue_loads_total": _count("catalogues read", "result"),
+    "ordered_suggestions_total": _count("cestas put in order, learned or as the pharmacist wrote them", "arm"),
+    "ordering_fetch_failures_total": _count("looks at what customers took that failed"),
     # what is recorded
     "rows_dropped": _count("rows lost before the outbox had them"),
     "record_retries": _count("hand-overs to telemetry that were tried again", "error"),
@@ -121,6 +133,11 @@ METRICS: Final[dict[str, Figure]] = {
     "telemetry_retention_runs": _count("runs of the retention job"),
     "telemetry_retention_failures": _count("runs of it that failed"),
     "telemetry_retention_rows": _count("rows and files that it removed", "what"),
+    # the owner's console
+    "console_hours_counted": _count("marks of changed hours that the console's figures took in"),
+    "console_rollup_failures": _count("tries to bring the console's figures up to date that failed"),
+    "console_watchers": _gauge("live lists open on a replica"),
+    "console_live_failures": _count("looks at the latest interactions that failed"),
     "traces_sent": _count("utterances whose trace was delivered"),
     "traces_dropped": _count("utterances whose trace was not", "reason"),
 }

@@ -15,6 +15,9 @@ from serve_app.overload import OverloadSettings
 NAMES_MAX: Final = 10_000
 """Addresses, and clients, whose connections are remembered; beyond it the one that came longest ago is forgotten."""
 
+_REAL_TIME_BYTES_PER_S: Final = 32_000
+"""16 kHz, 16 bits."""
+
 Denial = Literal["replica_cheia", "no_cheio", "cliente_cheio", "conexoes_demais", "sobrecarga"]
 """Why a counter is sent away with 4002; a metric's label."""
 
@@ -40,7 +43,8 @@ class IngressSettings(BaseModel):
     retry_in_s: int = Field(5, ge=1, le=600)
     """What a counter that is refused for overload is told to wait."""
     bytes_per_s_max: int = Field(512_000, ge=32_000)
-    """Audio of one counter; 32,000 is real time. A resuming client catches up at most this fast."""
+    """Audio of one counter, as it comes and once more as decoded; 32,000 is real time. A resuming client catches up at
+    most this fast. What it sends as text counts too."""
     bytes_burst_max: int = Field(4_000_000, ge=32_000)
     messages_per_s_max: float = Field(400.0, ge=20)
     """Audio messages of one counter; 16.7 a second is usual, and 16 times that while one catches up."""
@@ -152,7 +156,7 @@ class Admission:
             del self._in[client_id]
 
 
-Excess = Literal["bytes", "mensagens", "comandos"]
+Excess = Literal["bytes", "segundos", "mensagens", "comandos"]
 
 
 class Inflow:
@@ -162,6 +166,7 @@ class Inflow:
         s = settings
         self._settings = s
         self._bytes = Bucket(s.bytes_per_s_max, s.bytes_burst_max, now_s)
+        self._decoded = Bucket(s.bytes_per_s_max, s.bytes_burst_max, now_s)
         self._messages = Bucket(s.messages_per_s_max, s.messages_burst_max, now_s)
         self._commands = Bucket(s.commands_per_s_max, s.commands_burst_max, now_s)
         self.heard_s = now_s
@@ -174,15 +179,23 @@ class Inflow:
             return "bytes"
         return None if self._messages.takes(1, now_s) else "mensagens"
 
-    def command(self, now_s: float) -> Excess | None:
-        """A text message has come: `comandos` when it is one too many."""
+    def decoded(self, size: int, now_s: float) -> Excess | None:
+        """Audio has become `size` bytes of samples: `segundos` when it is too much. A byte of Opus can be 120 ms."""
+        return None if self._decoded.takes(size, now_s) else "segundos"
+
+    def command(self, size: int, now_s: float) -> Excess | None:
+        """A text message of `size` signs has come: `bytes` when it is too much, `comandos` when it is one too many."""
         self.heard_s = now_s
+        if not self._bytes.takes(size, now_s):
+            return "bytes"
         return None if self._commands.takes(1, now_s) else "comandos"
 
     def complaint(self, excess: Excess) -> str:
         """What there was too much of, in Portuguese."""
         if excess == "bytes":
             return f"mais de {self._settings.bytes_per_s_max} bytes por segundo"
+        if excess == "segundos":
+            return f"mais de {self._settings.bytes_per_s_max / _REAL_TIME_BYTES_PER_S:g} segundos de áudio por segundo"
         if excess == "mensagens":
             return f"mais de {self._settings.messages_per_s_max:g} mensagens por segundo"
         return f"mais de {self._settings.commands_per_s_max:g} comandos por segundo"

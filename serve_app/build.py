@@ -20,6 +20,7 @@ from deployments.speech_to_text.stage import SpeechToText
 from deployments.telemetry.stage import Telemetry
 from deployments.voice.stage import Voice
 from serve_app.ingress import CounterIngress, OutcomesHandle, counter_app
+from serve_app.log_fields import add_fields
 from serve_app.metrics import RayMetrics, repeat_gauges
 from serve_app.scaling import StageLoad
 from serve_app.settings import BaltoSettings, Environment, missing_fast_flags, with_environment
@@ -82,12 +83,14 @@ def _replica_of(stage: Any, name: str = "") -> type:
 
         async def check_health(self) -> None:  # Serve calls it every health_check_period_s
             repeat_gauges()
+            if hasattr(stage, "warm"):  # connections that will be needed, opened before they are
+                self.warm()
 
         async def __del__(self) -> None:  # Serve awaits this
             await self.close()
 
-    for name in _TIMED & set(dir(stage)):
-        setattr(Replica, name, _timed(getattr(stage, name)))
+    for method in _TIMED & set(dir(stage)):
+        setattr(Replica, method, _timed(getattr(stage, method)))
     Replica.__name__ = Replica.__qualname__ = name or stage.__name__
     Replica.__doc__ = stage.__doc__
     return Replica
@@ -111,6 +114,7 @@ def _log_where_serve_logs() -> None:
     """Send our loggers to the replica's log file, in its format and at the level of `logging_config`."""
     serve_log, ours = logging.getLogger("ray.serve"), logging.getLogger("balto")
     ours.handlers = serve_log.handlers
+    add_fields(ours.handlers)
     ours.setLevel(serve_log.level)
     ours.propagate = False
 

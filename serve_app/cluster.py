@@ -1,4 +1,4 @@
-"""`python -m serve_app.cluster`: serve_config.yaml as a cluster of so many VPSes wants it, replicas spread over them."""
+"""`python -m serve_app.cluster`: serve_config.yaml with its replicas spread over so many VPSes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,36 @@ from serve_app.settings import ROOT
 
 INGRESS_PER_NODE: Final = 1
 STAGE_PER_NODE_MAX: Final = 2
-"""What a VPS of two cores carries of one stage: two when another VPS is gone, one otherwise."""
+"""Replicas of one stage for each VPS of two cores, when all is busy."""
+
+WORKER_RESOURCE: Final = "balto_worker"
+"""What `ops/cluster/node` gives every VPS but the head."""
 
 
 def spread(config: dict[str, Any], nodes: int, ingress_per_node: int = INGRESS_PER_NODE) -> dict[str, Any]:
     """`config` with its replicas spread over `nodes` VPSes: each has its ingress and one of every stage that scales.
 
-    A deployment with a fixed number of replicas that is not the ingress stays as it is. Raises ValueError below one.
+    The ingress is held to its VPS, so that one that comes back gets its own again. Serve counts old and new replicas
+    together there: a redeploy therefore goes VPS by VPS, the others take the counters. The stages have room for old and
+    new side by side. Telemetry is kept off the head: whichever of the two dies, the other is there to replace it or to
+    go on. Raises ValueError below one.
     """
     if nodes < 1 or ingress_per_node < 1:
         raise ValueError("a cluster has at least one VPS, and that at least one ingress replica")
     changed = copy.deepcopy(config)
     for deployment in changed["applications"][0]["deployments"]:
         scaling = deployment.get("autoscaling_config")
-        if deployment["name"] == "CounterIngress":
+        if deployment["name"] == "Telemetry" and nodes > 1:
+            options = deployment.get("ray_actor_options", {})
+            deployment["ray_actor_options"] = {**options, "resources": {WORKER_RESOURCE: 0.001}}
+        elif deployment["name"] == "CounterIngress":
             deployment["num_replicas"] = nodes * ingress_per_node
-            deployment["max_replicas_per_node"] = ingress_per_node
+            if nodes > 1:
+                deployment |= {"max_replicas_per_node": ingress_per_node, "max_surge_percent": 0}
         elif scaling is not None:
             scaling["min_replicas"] = max(nodes, scaling.get("min_replicas", 1))
             scaling["max_replicas"] = max(STAGE_PER_NODE_MAX * nodes, scaling["min_replicas"])
-            deployment["max_replicas_per_node"] = max(STAGE_PER_NODE_MAX, -(-scaling["min_replicas"] // nodes))
+            deployment["max_replicas_per_node"] = 2 * -(-scaling["max_replicas"] // nodes)
     return changed
 
 
@@ -47,9 +57,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         _, _, config = load(options.config, lean=False)
-        print(yaml.safe_dump(spread(config, options.nodes, options.ingress_per_node), sort_keys=False), end="")
+        spread_out = spread(config, options.nodes, options.ingress_per_node)
+        sys.stdout.write(yaml.safe_dump(spread_out, sort_keys=False))
     except (CannotRun, ValueError) as exc:
-        print(f"balto: {exc}", file=sys.stderr)
+        sys.stderr.write(f"balto: {exc}\n")
         return 1
     return 0
 

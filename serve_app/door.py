@@ -28,6 +28,7 @@ from privacy.redact import Redactor
 from serve_app import wire
 from serve_app.accounts import Accounts, AccountsSettings, DirectoryUnavailable
 from serve_app.admission import Admission, Denial, Inflow, IngressSettings, address_behind
+from serve_app.console import ConsoleSettings
 from serve_app.conversation import Conversation, ConversationSettings
 from serve_app.fairness import Turns
 from serve_app.host import HostSampler
@@ -63,6 +64,7 @@ class DoorSettings:
     accounts: AccountsSettings = field(default_factory=AccountsSettings)
     recorder: RecorderSettings = field(default_factory=RecorderSettings)
     spending: SpendingSettings = field(default_factory=SpendingSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     forwarded_hops: int = 0
     """Proxies of ours in front that write `x-forwarded-for`; 0: the header is not believed."""
 
@@ -247,7 +249,7 @@ class Door:
         Where nothing can be read the session still goes on, from what the client itself holds. Raises Refused when the
         session is connected and alive, here or on another replica.
         """
-        if shake.sessao is None:
+        if shake.sessao is None or self._is_anothers(shake.sessao, counter):
             return str(uuid4()), new_epoch(), SessionState()
         await self._take_over(shake.sessao)
         epoch = await self._registry.claim(shake.sessao)
@@ -266,6 +268,11 @@ class Door:
             return str(uuid4()), new_epoch(), SessionState()
         self.metrics.count("sessions_resumed", known="parte" if state.partial else "tudo")
         return shake.sessao, epoch, state
+
+    def _is_anothers(self, session_id: str, counter: Counter) -> bool:
+        """Whether a session of this replica is another counter's: it is neither closed nor waited for then."""
+        known = self._sessions.get(session_id)
+        return known is not None and known.start.counter.counter_id != counter.counter_id
 
     async def _take_over(self, session_id: str) -> None:
         """Close this replica's own connection of a session when it has gone silent; Refused while it is alive."""
@@ -315,15 +322,18 @@ class Door:
                 return
             chunk = message.get("bytes")
             if chunk is not None:
-                if (excess := inflow.audio(len(chunk), now())) is not None:
-                    self.metrics.count("inflow_refused", what=excess)
-                    raise AudioInvalid(inflow.complaint(excess))
-                session.hear(chunk)
-            elif inflow.command(now()) is None:
-                session.command(message.get("text") or "")
+                excess = inflow.audio(len(chunk), now()) or inflow.decoded(session.hear(chunk), now())
             else:
-                self.metrics.count("inflow_refused", what="comandos")
+                text = message.get("text") or ""
+                excess = inflow.command(len(text), now())
+                if excess is None:
+                    session.command(text)
+            if excess is not None:
+                self.metrics.count("inflow_refused", what=excess)
+            if excess == "comandos":
                 session.outlet.say(wire.error_message(wire.TOO_MANY_COMMANDS))
+            elif excess is not None:
+                raise AudioInvalid(inflow.complaint(excess))
 
     async def _forget_when_done(self, session: CounterSession) -> None:
         await session.drained(self.settings.session.deadline_ms / 1000 + 1)

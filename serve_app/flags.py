@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from typing import Final
 
 NODE_FLAGS: Final = {
@@ -37,6 +38,7 @@ CLUSTER_FLAGS: Final = {
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",  # a VPS that is cut off is given up after some 10 s; Ray's own: a minute
     "RAY_gcs_rpc_server_reconnect_timeout_s": "900",  # so long the other VPSes go on without the head; Ray's own: 60 s
+    "RAY_agent_register_timeout_ms": "120000",  # a VPS whose cores are busy starts Ray all the same
     "BALTO_STATE_DIR": "/var/lib/balto",
 }
 """What a VPS of a cluster needs besides; the paths are those of ops/cluster/README.md."""
@@ -45,7 +47,7 @@ CLUSTER_FLAGS: Final = {
 def main() -> None:
     """Print CLUSTER_FLAGS as lines of `NAME=value`, quoted for a shell."""
     for name, value in CLUSTER_FLAGS.items():
-        print(f"{name}={shlex.quote(value)}")
+        sys.stdout.write(f"{name}={shlex.quote(value)}\n")
 
 
 if __name__ == "__main__":

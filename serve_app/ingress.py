@@ -19,6 +19,7 @@ from deployments.speech_to_text.listening import build_listener
 from deployments.speech_to_text.port import Transcription, TranscriptionRequest
 from deployments.telemetry.access import AccessRelay
 from deployments.telemetry.audio_folder import KeptAudio
+from deployments.telemetry.console_queries import ConsoleRelay
 from deployments.telemetry.costs import Cost
 from deployments.telemetry.erasure import Erased
 from deployments.telemetry.errors import TelemetryError
@@ -132,7 +133,7 @@ class OutcomesHandle:
         return tallies
 
 
-class TelemetryHandle(AccessRelay):
+class TelemetryHandle(AccessRelay, ConsoleRelay):
     """The telemetry stage behind its handle."""
 
     def __init__(self, telemetry: DeploymentHandle[Any]) -> None:

@@ -21,6 +21,8 @@ from typing import IO, Final
 
 import psutil
 
+from serve_app.flags import NODE_FLAGS
+
 MARK: Final = "BALTO_RAY_OF"
 """Every process of our Ray is started with this variable, whose value is the state directory."""
 START_TIMEOUT_S: Final = 60
@@ -193,27 +195,14 @@ class LocalRay:
         run_dir = self.temp_dir / "h"
         return {
             **os.environ,
-            "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            **NODE_FLAGS,
             "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
-            "RAY_SERVE_HAPROXY_HARD_STOP_AFTER_S": "600",  # a reload cuts every socket of the old worker after it
-            "RAY_SERVE_HAPROXY_NBTHREAD": "2",
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(run_dir / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
             "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(run_dir / "server-state"),
             **_ports_of_serve(self._first_port()),
-            "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
-            "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # at its 0.1 the idle controller takes 7 % of a core
-            "RAY_worker_niceness": "0",  # Ray's 15 gives way to everything else on the machine, customers included
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.token_path),
-            "RAY_prestart_worker_first_driver": "0",
-            "MALLOC_ARENA_MAX": "2",
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONUNBUFFERED": "1",
             **settings_env,
             MARK: str(self.state_dir),
         }

@@ -26,9 +26,9 @@ def repeat_gauges() -> None:
 class RayMetrics:
     """Makes each Ray metric at its first use, so that it can be sent to a replica before Ray runs there.
 
-    A name has the label names that METRICS gives it (one that is not there, those of its first use); a label that is
-    missing is empty, another one is left out: a wrongly labelled figure must never cost an utterance. Names are prefixed
-    with `balto_`.
+    A name has the labels that METRICS gives it (one that is not there, those of its first use); a label that is missing
+    is empty, another one is left out: a wrongly labelled figure must never cost an utterance. Names are prefixed with
+    `balto_`.
     """
 
     def __init__(self) -> None:

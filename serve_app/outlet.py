@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Final, Protocol
 
 from starlette.websockets import WebSocketDisconnect
+
+log = logging.getLogger("balto.outlet")
 
 QUEUE_MAX: Final = 256
 """Messages waiting for a counter that does not read; at the limit the connection is given up."""
@@ -85,6 +88,9 @@ class Outlet:
                 await asyncio.wait_for(self._socket.send_text(message), SEND_TIMEOUT_S)
                 delivered = True
             except _GONE:
+                self.dead = True
+            except Exception as exc:  # a message that cannot be sent must not leave those behind it waiting for ever
+                log.error("outlet_failed error=%s", type(exc).__name__)
                 self.dead = True
             finally:
                 _settle(future, delivered=delivered)

@@ -40,6 +40,9 @@ class SessionSettings(BaseModel):
 
     deadline_ms: int = Field(3000, ge=100, le=60_000)
     """From the end of an utterance to its suggestion; what cannot make it ends in a recorded outcome."""
+    voice_ms: int = Field(1000, ge=50, le=60_000)
+    """What examining may take of the deadline; then the utterance goes on unexamined, with time left to be understood:
+    while no replica of the voice stage is there, a call to it waits for one."""
     utterances_at_once: int = Field(4, ge=1, le=64)
     """Utterances of one session that are examined and transcribed at the same time."""
     utterances_waiting_max: int = Field(32, ge=1, le=1000)
@@ -123,6 +126,7 @@ class Passage:
         self._client_id = client_id
         self._discretion = Discretion(parts.settings.redaction, parts.metrics)
         self._degraded: set[str] = set()
+        self._unadvised = False
         self._told_demonstration = False
         self._stt_judged_at = 0.0
 
@@ -162,11 +166,14 @@ class Passage:
             advice = await self._parts.stages.advise(self._advice_request(course, ask))
         except StageError as exc:
             self._count_failure("recommender", exc)
+            self._unadvised = True
             self._notice("llm", working=False)
             return self._ended(draft, "prazo" if isinstance(exc, StageTimeout) else "llm_falhou")
         draft.mark("advice_ready_at", time.time())
         draft.advice(advice, asked_at)
-        if advice.model_asked:
+        self._listen_for(advice.keyterms)
+        if advice.model_asked or self._unadvised:
+            self._unadvised = False
             self._notice("llm", working=not advice.error)
         if advice.items and not self._conversation.may_suggest():
             self._conversation.advised((), advice.entities.situations)
@@ -196,7 +203,7 @@ class Passage:
             utterance.pcm,
             utterance.background_pcm,
             utterance.gate.noise_floor_start_dbfs,
-            course.left_s,
+            min(course.left_s, self._parts.settings.voice_ms / 1000),
             wants_cleaned=self._parts.settings.stt_audio == "limpo",
         )
         try:
@@ -205,6 +212,8 @@ class Passage:
             self._count_failure("voice", exc)
             return None
         draft.mark("voice_ready_at", time.time())
+        if report.discard == "prazo" and course.left_s:
+            report = replace(report, discard=None)  # the stage had no time for it; there is time to go on unconfirmed
         draft.voice(report)
         if report.cleaning_due:
             course.cleaning = asyncio.create_task(self._clean(replace(request, budget_s=course.left_s)))
@@ -258,6 +267,12 @@ class Passage:
             guarded_situations=ask.guarded_situations,
             client_id=self._client_id,
         )
+
+    def _listen_for(self, keyterms: tuple[str, ...]) -> None:
+        """What the next utterance is likely to name."""
+        self._keyterms = keyterms or self._keyterms
+        if self._ear is not None:
+            self._ear.keyterms = self._keyterms
 
     def _say_heard(self, course: Course, text: str) -> None:
         if self._generation != 4:

@@ -174,7 +174,7 @@ class ThriftyStages:
     async def transcribe(self, request: TranscriptionRequest) -> Transcription:
         """See Stages; what is cancelled is counted by whoever cancels."""
         if self._purse.level(request.client_id) >= Level.ECONOMICAL:
-            request = replace(request, economical=True, may_hedge=False)
+            request = replace(request, economical=True, may_hedge=False, keyterms=())
         heard = await self._stages.transcribe(request)
         self._purse.learn_price(heard.cost_usd, len(request.pcm) / (SAMPLE_RATE_HZ * BYTES_PER_SAMPLE))
         self._purse.spent(request.client_id, heard.cost_usd, "fala")

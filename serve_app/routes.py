@@ -8,7 +8,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from serve_app import __version__, pages
-from serve_app.rest import administration, data, document, registration, sessions, signing_in, trial
+from serve_app.rest import administration, console, costs, data, document, registration, sessions, signing_in, trial
 from serve_app.rest.errors import RESPONSES, add_error_handlers
 from serve_app.rest.guards import Anybody, Replica, ReplicaHere, is_administrator
 from serve_app.rest.protection import Protection
@@ -17,10 +17,13 @@ ROUTERS = (
     signing_in.router,
     registration.router,
     data.router,
+    costs.router,
     sessions.router,
     administration.router,
     administration.operating,
     trial.router,
+    console.router,
+    console.page_router,
 )
 """Each of their routes names its rule (`rest/guards.py`); a test holds every route of the application to that."""
 

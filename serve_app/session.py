@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
 from audio.decode import Decoder
+from audio.errors import AudioInvalid
 from audio.segmenter import Segmenter
 from audio.utterance import SAMPLE_RATE_HZ, Utterance
 from cestas.model import Item
@@ -96,17 +97,19 @@ class CounterSession:
         self._typed = 0
         self._finishing = False
 
-    def hear(self, chunk: bytes) -> None:
-        """Take a piece of the counter's audio, of any size; raises AudioInvalid."""
+    def hear(self, chunk: bytes) -> int:
+        """Take a piece of the counter's audio, of any size; the bytes of samples in it. Raises AudioInvalid."""
         if self._finishing:
-            return
-        for utterance in self._segmenter.feed(self._decoder.feed(chunk)):
+            return 0
+        pcm = self._decoder.feed(chunk)
+        for utterance in self._segmenter.feed(pcm):
             self._take(utterance)
         if self._ear is not None:
             self._ear.follow(self._segmenter.certain_from)
         if self._speculates:
             self._speculate()
         self._tell_received()
+        return len(pcm)
 
     def command(self, message: str) -> None:
         """Take a text message."""
@@ -149,9 +152,12 @@ class CounterSession:
     def rest(self) -> None:
         """Take no more audio: a generation-4 client sends it again elsewhere, what older counters said is finished."""
         self._withdraw()
-        if self.start.generation != 4 and not self._finishing:
-            self._flush()
-        self._finishing = True
+        finishing, self._finishing = self._finishing, True
+        if self.start.generation != 4 and not finishing:
+            try:
+                self._flush()
+            except AudioInvalid:  # its container ended in the middle, or never was one
+                self._parts.metrics.count("audio_invalid")
 
     async def drained(self, within_s: float) -> None:
         """Wait until nothing is pending, at most `within_s` seconds; what is left is then cancelled.
@@ -286,6 +292,7 @@ class CounterSession:
         if len(self._tasks) >= self._parts.settings.utterances_waiting_max:
             if hearing is not None:
                 hearing.cancel()
+            course.end()
             self._lost(course.draft, "fila_cheia")
             return
         before, answered = self._last_answered, asyncio.Event()

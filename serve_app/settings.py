@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from audio.settings import SegmenterSettings
@@ -18,6 +18,7 @@ from deployments.voice.settings import VoiceSettings
 from serve_app.access import AccessSettings
 from serve_app.accounts import AccountsSettings
 from serve_app.admission import IngressSettings
+from serve_app.console import ConsoleSettings
 from serve_app.conversation import ConversationSettings
 from serve_app.door import DoorSettings
 from serve_app.passage import SessionSettings
@@ -38,7 +39,8 @@ class Environment(BaseSettings):
 
     port: int = Field(8765, ge=1, le=65535)
     metrics_port: int | None = Field(None, ge=1, le=65535)
-    """Where `make run` has Ray export its figures for Prometheus; None: a port that Ray chooses at each start."""
+    """Where `make run` has Ray export its figures for Prometheus; None: a port that Ray chooses at each start. Not one
+    of 10002-19999, which Ray gives to its workers."""
     forwarded_hops: int | None = Field(None, ge=0, le=5)
     """`access.forwarded_hops`: 1 behind one reverse proxy."""
     xai_api_key: SecretStr | None = None
@@ -62,6 +64,13 @@ class Environment(BaseSettings):
     balto_state_dir: Path | None = None
     balto_storage_key: SecretStr | None = None
     """Seals what lies in the state directory: base64 of 32 bytes, older keys after a comma."""
+
+    @field_validator("metrics_port")
+    @classmethod
+    def _not_of_rays_workers(cls, value: int | None) -> int | None:
+        if value is not None and 10_002 <= value <= 19_999:
+            raise ValueError("10002-19999 are for Ray's workers: choose another port, as 9464")
+        return value
 
     @property
     def state_dir(self) -> Path:
@@ -101,6 +110,7 @@ class BaltoSettings(BaseModel):
     recommender: RecommenderSettings = RecommenderSettings()
     recorder: RecorderSettings = RecorderSettings()
     spending: SpendingSettings = SpendingSettings()
+    console: ConsoleSettings = ConsoleSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @property
@@ -116,6 +126,7 @@ class BaltoSettings(BaseModel):
             accounts=self.accounts,
             recorder=self.recorder,
             spending=self.spending,
+            console=self.console,
             forwarded_hops=self.access.forwarded_hops,
         )
 

@@ -10,6 +10,7 @@ from deployments.recommender.port import Advice, AdviceRequest
 from deployments.speech_to_text.port import Transcription, TranscriptionRequest
 from deployments.telemetry.access import AccessStore
 from deployments.telemetry.audio_folder import KeptAudio
+from deployments.telemetry.console_queries import ConsoleStore
 from deployments.telemetry.costs import Cost
 from deployments.telemetry.erasure import Erased
 from deployments.telemetry.records import Client, Counter, Feedback, Interaction, SessionState
@@ -53,7 +54,7 @@ class Stages(Protocol):
         """What each stage says of itself, by its name; each has `degraded`, a silent one is so."""
 
 
-class Records(AccessStore, RollKeeper, Protocol):
+class Records(AccessStore, ConsoleStore, RollKeeper, Protocol):
     """The keeper of what is recorded and of who may connect (the telemetry stage)."""
 
     async def record(self, rows: Sequence[Interaction | Feedback]) -> int:

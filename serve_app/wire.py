@@ -323,4 +323,5 @@ def _reported(data: dict[str, Any]) -> Command:
 
 
 def _dump(**message: Any) -> str:
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    """As JSON that can be sent: a lone surrogate in what a provider heard becomes a question mark."""
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace").decode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final
 
 from audio.utterance import SAMPLE_RATE_HZ
@@ -52,7 +54,7 @@ def ledger_of(
     if not seen.began_at:
         return found
     sent_s = seen.pieces * chunk_ms / 1000
-    spans = sorted((_span(row), row) for row in rows if row.get("end_sample")) if rows else []
+    spans = sorted(((_span(row), row) for row in rows if row.get("end_sample")), key=itemgetter(0))
     for said in loop.spoken(seen.phase_ms, sent_s - SETTLED_S):
         if window[0] <= seen.began_at + said.end_s < window[1]:
             _look_for(said, spans, seen, found)
@@ -87,8 +89,7 @@ def _span(row: Mapping[str, Any]) -> tuple[float, float]:
 
 def _doubled(spans: Sequence[tuple[float, float]]) -> int:
     """Neighbours of which one covers half of the other."""
-    pairs = zip(spans, spans[1:], strict=False)
-    return sum(a[1] - b[0] >= min(a[1] - a[0], b[1] - b[0]) / 2 for a, b in pairs)
+    return sum(a[1] - b[0] >= min(a[1] - a[0], b[1] - b[0]) / 2 for a, b in pairwise(spans))
 
 
 def _undelivered(row: Mapping[str, Any], seen: CounterSeen, window: tuple[float, float]) -> bool:

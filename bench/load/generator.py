@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from typing import Any, Final
+
+import uvloop
 
 from bench.load.counter import CounterSeen, Generation, SimulatedCounter, audio_frames
 from bench.load.frames import BINARY, frame
@@ -63,7 +65,8 @@ class Generator:
         """When which counter's next piece is due, on the event loop's clock."""
         self._timer: asyncio.TimerHandle | None = None
         self._ready = 0
-        self._gone = asyncio.Event()
+        self._settled = asyncio.Event()
+        """Every counter streams, or never will."""
         self.late_s = 0.0
         """The furthest that a piece was behind its time: a generator that cannot keep up measures itself."""
         self.late_pieces = 0
@@ -75,9 +78,8 @@ class Generator:
         for place, (key, number) in enumerate(zip(self._plan.keys, self._plan.numbers, strict=True)):
             await asyncio.sleep(max(0.0, begun + place / self._plan.connect_per_s - now()))
             await self._connect_one(place, key, number)
-        deadline = now() + CONNECT_TIMEOUT_S
-        while self._ready < len(self._counters) - self._away() and now() < deadline:
-            await asyncio.sleep(0.05)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), CONNECT_TIMEOUT_S)
         return self._ready
 
     async def stop(self) -> None:
@@ -104,6 +106,7 @@ class Generator:
         plan = self._plan
         seen = CounterSeen(number, phase_ms(number))
         counter = SimulatedCounter(plan.url, key, plan.generation, plan.kind, seen, lambda: self._begin(place))
+        counter.closed.add_done_callback(lambda _: self._look_around())
         self._counters.append(counter)
         try:
             await counter.connect()
@@ -111,11 +114,14 @@ class Generator:
             seen.refusal, seen.closed = type(exc).__name__, 1006
             counter.closed.set_result(None)
 
-    def _away(self) -> int:
-        return sum(counter.closed.done() and not counter.seen.began_at for counter in self._counters)
+    def _look_around(self) -> None:
+        away = sum(counter.closed.done() and not counter.seen.began_at for counter in self._counters)
+        if self._ready + away == len(self._plan.keys):
+            self._settled.set()
 
     def _begin(self, place: int) -> None:
         self._ready += 1
+        self._look_around()
         if self._head:
             self._counters[place].send(self._head)
             self._counters[place].seen.pieces = 0
@@ -169,12 +175,7 @@ async def generate(plan: GeneratorPlan) -> None:
 def main() -> None:
     """Read the plan from stdin's first line, and carry it out."""
     plan = GeneratorPlan.read(sys.stdin.readline())
-    runner: Any = asyncio.run
-    try:
-        runner = import_module("uvloop").run
-    except ImportError:
-        pass  # slower, and as good
-    runner(generate(plan))
+    uvloop.run(generate(plan))
 
 
 if __name__ == "__main__":

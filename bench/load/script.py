@@ -38,10 +38,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """The audio (16 kHz, int16, `LOOP_MS` long) and what is said in it, in order."""
+    """The audio (16 kHz, int16) and what is said in it, in order."""
 
     samples: Samples
     said: tuple[Said, ...]
+
+    @property
+    def length_ms(self) -> int:
+        """How long it is."""
+        return len(self.samples) * 1000 // SAMPLE_RATE_HZ
 
     @property
     def pcm(self) -> bytes:
@@ -51,7 +56,7 @@ class Loop:
     def spoken(self, phase_ms: int, stream_s: float) -> list[Said]:
         """What is said wholly within the first `stream_s` of a stream that begins `phase_ms` into the loop, in the
         stream's own seconds."""
-        length_s, found = LOOP_MS / 1000, []
+        length_s, found = self.length_ms / 1000, []
         for turn in range(int((stream_s + phase_ms / 1000) // length_s) + 1):
             shift_s = turn * length_s - phase_ms / 1000
             found += [Said(one.begin_s + shift_s, one.end_s + shift_s) for one in self.said]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
 import json
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, Final, cast
+
+import uvloop
 
 from bench.simulated.elevenlabs import BYTES_PER_S, transcript
 from bench.simulated.faults import Latency
@@ -148,15 +150,8 @@ def main() -> None:
     parser.add_argument("--llm-p99-ms", type=float, help="makes it lognormal")
     options = parser.parse_args()
     stt, llm = Latency(options.stt_ms, options.stt_p99_ms, 1), Latency(options.llm_ms, options.llm_p99_ms, 2)
-    runner: Any = asyncio.run
-    try:
-        runner = import_module("uvloop").run
-    except ImportError:
-        pass  # slower, and as good
-    try:
-        runner(serve(options.port, stt, llm))
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(serve(options.port, stt, llm))
 
 
 if __name__ == "__main__":

@@ -64,10 +64,18 @@ class Provider:
 
 
 @contextlib.contextmanager
-def elevenlabs(texts: Sequence[str] = TEXTS) -> Iterator[Provider]:
-    """A simulated ElevenLabs that answers `texts` in rotation."""
+def elevenlabs(texts: Sequence[str] = TEXTS, latency_ms: float = 0.0) -> Iterator[Provider]:
+    """A simulated ElevenLabs that answers `texts` in rotation, each after `latency_ms`."""
     arguments = [part for text in texts for part in ("--text", text)]
+    arguments += ["--latency-ms", str(latency_ms)] if latency_ms else []
     with _server("bench.simulated.elevenlabs", *arguments) as provider:
+        yield provider
+
+
+@contextlib.contextmanager
+def elevenlabs_realtime() -> Iterator[Provider]:
+    """A simulated ElevenLabs that listens along."""
+    with _server("bench.simulated.elevenlabs_realtime") as provider:
         yield provider
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.providers hedging|outage|soak|bill|cpu [--json] [--plot FILE]`; exits 1 when a bar is missed."""
+"""`python -m bench.providers BENCH [--json] [--plot FILE]`; exits 1 when a bar is missed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.providers import cpu, hedging, outage, soak
+from bench.providers import cpu, hedging, hop, killed, outage, realtime, soak
 from bench.simulated.server import Fault
 
 Document = dict[str, Any]
@@ -48,6 +48,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dead-s", type=float, default=15.0, help="outage: for how long")
     parser.add_argument("--every-s", type=float, default=3.0, help="outage: how often each of 20 counters speaks")
     parser.add_argument("--at-once", type=int, help="calls at the same time (soak 8, bill 4)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="realtime: how long counters speak")
+    parser.add_argument("--counters", type=int, default=3, help="realtime: of each kind")
+    parser.add_argument("--speculation", choices=("off", "on"), default="on", help="realtime: see session.speculation")
     parser.add_argument("--virtual", action="store_true", help="soak: scripted providers in virtual time, no sockets")
     parser.add_argument("--json", action="store_true", help="the whole document instead of a table")
     parser.add_argument("--plot", type=Path, help="hedging: a picture of the curve (needs matplotlib)")
@@ -76,6 +79,11 @@ _BENCHES: dict[str, Callable[[argparse.Namespace], Document]] = {
     "outage": _outage,
     "soak": _soak,
     "bill": lambda options: asyncio.run(soak.bill(options.calls or 2_000, options.at_once or 4, options.seed)),
+    "realtime": lambda options: realtime.report(
+        realtime.Plan(options.seconds, options.counters, options.speculation, options.seed)
+    ),
+    "killed": lambda options: killed.report(),
+    "hop": lambda options: hop.report(options.calls or 400),
     "cpu": lambda options: cpu.report(options.calls or 300),
 }
 

@@ -219,3 +219,5 @@ class Advice:
     """Whose order the items are in: the learned one, or the pharmacist's."""
     states: tuple[ProviderState, ...] = ()
     """What this replica knows of the language models' providers, for the others."""
+    keyterms: tuple[str, ...] = ()
+    """Names of the client's catalogue that this conversation is likely to say next, the likeliest first."""

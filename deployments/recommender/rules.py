@@ -13,8 +13,7 @@ from cestas.intent import intent_of
 from cestas.invented import is_invented
 from cestas.lexicon import Lexicon
 from cestas.model import Entities
-from cestas.speak import features
-from cestas.speak import shipped as speaker
+from cestas.speak import judged
 from deployments.recommender.certainty import Certainty, certainty_of
 from deployments.recommender.naming import together
 from deployments.recommender.port import AdviceRequest, Understanding
@@ -57,8 +56,8 @@ class RulesAdvisor:
         entities = together((extract(request.text, self._lexicon), known))
         named_s = self._clock()
         category = classify(request.text, entities, self._lexicon)
-        wish = speaker().probability(features(request.text, self._lexicon))
-        wanted = intent_of(request.text, entities) == SPOKEN_FOR and wish >= speaker().threshold
+        wish = judged(request.text, self._lexicon).need
+        wanted = intent_of(request.text, entities) == SPOKEN_FOR and wish >= self._lexicon.judge.need_at
         speaks = wanted and category.confidence >= self._min_confidence
         certainty = certainty_of(
             request.text,

@@ -232,6 +232,10 @@ class RecommenderSettings(BaseModel):
     """Longest text of one utterance that is looked at; the end of a longer one is dropped."""
     max_context_texts: int = Field(8, ge=0, le=50)
     """How many earlier texts of the same customer are looked at: the latest ones."""
+    keyterms_max: int = Field(30, ge=0, le=60)
+    """Names of the client's catalogue that the recogniser is told to listen for in the next utterance, beside its
+    provider's standing keyterms; 0: none. ElevenLabs charges for any (`keyterms_cost_usd_per_hour`), and from 101 on
+    for 20 s at least: its adapter sends no more than 100 in all."""
 
     def language_models(self) -> tuple[tuple[str, ChatSettings], ...]:
         """Names and settings of the providers to ask, in order; empty: rules alone.

@@ -15,6 +15,7 @@ from cestas.classify import Classification
 from cestas.data_files import load_taxonomy
 from cestas.entities import extract
 from cestas.invented import is_invented
+from cestas.keyterms import keyterms_of
 from cestas.lexicon import Lexicon
 from cestas.model import Block, Entities, Item
 from cestas.ordering import Arm
@@ -96,6 +97,9 @@ class Recommender:
         advice = replace(advice, ordering=arm if advice.items else "")
         if self._llm is not None:
             advice = replace(advice, states=self._llm.states)
+        if self._settings.keyterms_max:
+            terms = keyterms_of(catalogue, advice.macro, advice.micro, named, self._settings.keyterms_max)
+            advice = replace(advice, keyterms=terms)
         self._measure(advice)
         return advice
 

@@ -23,6 +23,8 @@ COMPARISONS_AT_ONCE_MAX: Final = 8
 """Beyond it a sample is left out: comparing must never compete with counters."""
 
 WARM_TIMEOUT_S: Final = 5.0
+NEVER_USED_S: Final = 1e9
+"""A connection that was ever used, was so more lately than this."""
 
 
 class Chain:
@@ -100,6 +102,13 @@ class Chain:
         )
         members = [self.members[name] for name in names]
         return sorted(members, key=lambda member: member.price_usd(request)) if request.economical else members
+
+    def warm_unused(self) -> None:
+        """Open the connections of providers that nobody has asked yet, in the background."""
+        now_s = asyncio.get_running_loop().time()
+        for member in self.members.values():
+            if member.is_cold(NEVER_USED_S, now_s):
+                self._keep(asyncio.create_task(within(WARM_TIMEOUT_S, member.warm(now_s))))
 
     def _warm(self, standing_by: Iterable[Member]) -> None:
         """Open the connections of those that may have to overtake."""

@@ -79,6 +79,11 @@ class SpeechToText:
             "providers": providers,
         }
 
+    def warm(self) -> None:
+        """Open connections ahead of the first utterance, in the background; nothing once they were used."""
+        if self._settings.warm_every_s:
+            self._chain.warm_unused()
+
     @property
     def running_on(self) -> int:
         """Tasks that nobody waits for: cancelled attempts on their way out, probes, comparisons."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,14 +12,17 @@ _ACCENTS = ("áàâãäéèêëíìîïóòôõöúùûüç", "aaaaaeeeeiiiioooo
 class Dialect(Protocol):
     """Pieces of SQL."""
 
-    def hour_after(self, hour: str) -> str:
-        """The instant an hour after `hour`, which is a whole one."""
+    def hour_of(self, instant: str) -> str:
+        """The whole hour (UTC) that an instant is in."""
 
     def elapsed_ms(self, begun: str, ended: str) -> str:
         """Milliseconds between two instants."""
 
     def slot(self, column: str, origin: str, step_s: str) -> str:
         """How many whole steps of `step_s` seconds an instant is after `origin`, as an integer."""
+
+    def whole(self, number: str) -> str:
+        """A number from 0 on without its fraction."""
 
     def blocks(self) -> tuple[str, str, str]:
         """A source that goes through `i.blocked` one by one, and the item and rule of one of them."""
@@ -33,9 +37,9 @@ class Dialect(Protocol):
 class PostgresDialect:
     """PostgreSQL's."""
 
-    def hour_after(self, hour: str) -> str:
+    def hour_of(self, instant: str) -> str:
         """See Dialect."""
-        return f"{hour} + interval '1 hour'"
+        return f"date_trunc('hour', {instant}, 'UTC')"
 
     def elapsed_ms(self, begun: str, ended: str) -> str:
         """See Dialect."""
@@ -45,6 +49,10 @@ class PostgresDialect:
         """See Dialect."""
         return f"floor(EXTRACT(EPOCH FROM {column} - {origin}) / {step_s}::int)::bigint"
 
+    def whole(self, number: str) -> str:
+        """See Dialect."""
+        return f"floor({number})::bigint"
+
     def blocks(self) -> tuple[str, str, str]:
         """See Dialect."""
         return "LATERAL jsonb_array_elements(i.blocked) AS b(value)", "b.value ->> 'item_id'", "b.value ->> 'rule_id'"
@@ -52,7 +60,9 @@ class PostgresDialect:
     def has_words(self, argument: str) -> str:
         """See Dialect: as the index `interacoes_palavras` has it."""
         folded = f"translate(lower(text), '{_ACCENTS[0]}', '{_ACCENTS[1]}')"
-        return f"text <> '' AND to_tsvector('simple'::regconfig, {folded}) @@ to_tsquery('simple'::regconfig, {argument})"
+        return (
+            f"text <> '' AND to_tsvector('simple'::regconfig, {folded}) @@ to_tsquery('simple'::regconfig, {argument})"
+        )
 
     def words(self, words: Sequence[str]) -> str:
         """See Dialect."""
@@ -62,9 +72,9 @@ class PostgresDialect:
 class SqliteDialect:
     """SQLite's."""
 
-    def hour_after(self, hour: str) -> str:
+    def hour_of(self, instant: str) -> str:
         """See Dialect."""
-        return f"strftime('%Y-%m-%dT%H:00:00.000000+00:00', {hour}, '+1 hour')"
+        return f"(substr({instant}, 1, 13) || ':00:00.000000+00:00')"
 
     def elapsed_ms(self, begun: str, ended: str) -> str:
         """See Dialect."""
@@ -73,6 +83,10 @@ class SqliteDialect:
     def slot(self, column: str, origin: str, step_s: str) -> str:
         """See Dialect; a thousandth of a step makes up for what a day's fraction loses."""
         return f"CAST((julianday({column}) - julianday({origin})) * 86400.0 / {step_s} + 0.001 AS INTEGER)"
+
+    def whole(self, number: str) -> str:
+        """See Dialect."""
+        return f"CAST({number} AS INTEGER)"
 
     def blocks(self) -> tuple[str, str, str]:
         """See Dialect."""
@@ -83,8 +97,9 @@ class SqliteDialect:
         folded = "lower(text)"
         for accented, plain in zip(*_ACCENTS, strict=True):
             folded = f"replace({folded}, '{accented}', '{plain}')"
-        return f"text <> '' AND ' ' || {folded} LIKE {argument} ESCAPE '\\'"
+        lacks = f"' ' || {folded} NOT LIKE '% ' || word.value || '%'"
+        return f"text <> '' AND NOT EXISTS (SELECT 1 FROM json_each({argument}) AS word WHERE {lacks})"  # noqa: S608
 
     def words(self, words: Sequence[str]) -> str:
-        """See Dialect; in the order in which they were given."""
-        return "".join(f"% {word}" for word in words) + "%"
+        """See Dialect."""
+        return json.dumps(list(words))

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from deployments.telemetry.dialects import Dialect, PostgresDialect
 from deployments.telemetry.erasure import Execute, not_erased
 from deployments.telemetry.errors import StoreRefused, StoreUnavailable
 from deployments.telemetry.rows import TABLES, Row, decode
@@ -117,6 +118,10 @@ class PostgresStore(SqlStore):
 
     def _ids_of(self, column: str) -> tuple[str, str]:
         return f"LATERAL jsonb_array_elements({column}) AS element(value)", "element.value ->> 'id'"
+
+    @property
+    def _dialect(self) -> Dialect:
+        return PostgresDialect()
 
     def _instant(self, instant: datetime) -> datetime:
         return instant

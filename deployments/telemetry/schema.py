@@ -17,7 +17,7 @@ from deployments.telemetry.errors import StoreUnavailable
 
 log = logging.getLogger("balto.telemetry")
 
-HEAD = "0003"
+HEAD = "0006"
 """The newest migration. Revisions are four digits, so that they compare as text."""
 MIGRATION_TIMEOUT_S = 120.0
 _ROOT = Path(__file__).resolve().parents[2]

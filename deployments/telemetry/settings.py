@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from deployments.telemetry.audio_folder import AudioSettings
 from deployments.telemetry.retention import RetentionSettings
 from deployments.telemetry.sealing import Seal, parse_keys
+from deployments.telemetry.traces import TracesSettings
 
 
 class TelemetrySettings(BaseModel):
@@ -42,8 +43,11 @@ class TelemetrySettings(BaseModel):
     storage_key: SecretStr | None = None
     """Seals the outbox's rows and kept audio on this node's disk (AES-256-GCM): base64 of 32 bytes (`openssl rand
     -base64 32`); after a comma, older keys that still open what they sealed. None: rows lie there in plain."""
+    figures_every_s: float = Field(10.0, gt=0, le=3600)
+    """How often the console's figures take in what was recorded since."""
     retention: RetentionSettings = RetentionSettings()
     audio: AudioSettings = AudioSettings()
+    traces: TracesSettings = TracesSettings()
 
     pool_max_size: int = Field(4, ge=1, le=100)
     connect_timeout_s: float = Field(5.0, gt=0, le=60)

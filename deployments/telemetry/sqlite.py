@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deployments.telemetry.dialects import Dialect, SqliteDialect
 from deployments.telemetry.erasure import Execute, not_erased
 from deployments.telemetry.errors import StoreRefused, StoreUnavailable
 from deployments.telemetry.rows import TABLES, Row, decode, instant_text
@@ -104,6 +105,10 @@ class SqliteStore(SqlStore):
 
     def _ids_of(self, column: str) -> tuple[str, str]:
         return f"json_each({column}) AS element", "json_extract(element.value, '$.id')"
+
+    @property
+    def _dialect(self) -> Dialect:
+        return SqliteDialect()
 
     def _instant(self, instant: datetime) -> str:
         return instant_text(instant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -14,6 +14,7 @@ from cestas.ordering import Tally, Uplift
 from deployments.metrics import Metrics, NoMetrics
 from deployments.telemetry.access import AccessRelay
 from deployments.telemetry.audio_folder import AudioFolder, KeptAudio
+from deployments.telemetry.console_queries import ROWS_MAX, SUMMARY, ConsoleRelay
 from deployments.telemetry.costs import DAY_BEGINS_UTC_H, Cost
 from deployments.telemetry.erasure import Erased, json_ready
 from deployments.telemetry.errors import OutboxFailed, OutboxFull, StoreUnavailable
@@ -22,11 +23,13 @@ from deployments.telemetry.opening import close_store, open_store
 from deployments.telemetry.outbox import Outbox
 from deployments.telemetry.records import Client, Counter, Feedback, Interaction, SessionState
 from deployments.telemetry.retention import Retention
-from deployments.telemetry.rows import Row, decode, encode, readable
+from deployments.telemetry.rollups import Rollups
+from deployments.telemetry.rows import Row, decode, encode, microseconds, readable
 from deployments.telemetry.session_state import session_state, without_database
 from deployments.telemetry.settings import TelemetrySettings
 from deployments.telemetry.shipper import Shipper
 from deployments.telemetry.store import Store
+from deployments.telemetry.traces import Traces
 
 log = logging.getLogger("balto.telemetry")
 
@@ -36,7 +39,7 @@ PING_TIMEOUT_S = 2.0
 """How long `health` waits for the database."""
 
 
-class Telemetry(AccessRelay):
+class Telemetry(AccessRelay, ConsoleRelay):
     """One replica of the stage. Every method starts it first; none of them needs the database to be there, save the
     look-ups, which raise StoreUnavailable without it. Errors are those of `errors.py`; they cross processes.
     """
@@ -49,14 +52,18 @@ class Telemetry(AccessRelay):
     ) -> None:
         self._settings = settings
         self._metrics: Metrics = metrics or NoMetrics()
+        self._traces = Traces(settings.traces, self._metrics)
         self._make_store = make_store or open_store
         self._starting = asyncio.Lock()
         self._started: tuple[Outbox, Store, Shipper] | None = None
         self._retention: Retention | None = None
+        self._rollups: Rollups | None = None
         self._audio = AudioFolder(settings.audio_dir, settings.seal, settings.audio.min_free_mb * 1_000_000)
         self._closed = False
         self._known: OrderedDict[str, Counter] = OrderedDict()
         self._leases = Leases()
+        self._fresh: deque[Row] = deque(maxlen=ROWS_MAX)
+        """The newest interactions, which the console's live list may show before the database has them."""
 
     async def start(self) -> None:
         """Open the outbox and begin shipping; again: nothing. Raises OutboxFailed."""
@@ -73,6 +80,8 @@ class Telemetry(AccessRelay):
         encoded = [encode(row, now) for row in rows]
         if encoded:
             await self._keep(outbox, encoded)
+            self._traces.take(rows)
+            self._fresh.extend(row for row in encoded if row.kind == "interaction")
         return len(encoded)
 
     async def _keep(self, outbox: Outbox, rows: list[Row]) -> None:
@@ -184,6 +193,14 @@ class Telemetry(AccessRelay):
         """The learned order against the pharmacist's, of one client or of all; None: not known yet."""
         return await (await self._store()).order_uplift(since, client_id)
 
+    async def latest(self, recorded_after: datetime, limit: int) -> list[dict[str, Any]]:
+        """See ConsoleStore; what this replica recorded is there before the database has it."""
+        rows = await (await self._store()).latest(recorded_after, limit)
+        known = {row["interaction_id"] for row in rows}
+        fresh = [readable(decode(row.kind, row.payload)) for row in self._fresh if _later(row, recorded_after)]
+        rows += [{name: row[name] for name in SUMMARY} for row in fresh if row["interaction_id"] not in known]
+        return sorted(rows, key=lambda row: (row["recorded_at"], row["happened_at"]), reverse=True)[:limit]
+
     async def session_state(self, session_id: str) -> SessionState:
         """What is recorded of a session, in the database and in this node's outboxes; `partial` without the database.
 
@@ -223,6 +240,7 @@ class Telemetry(AccessRelay):
         at = datetime.now(timezone.utc)
         interactions, feedback = await store.erase_session(session_id, at)
         waiting = await outbox.forget_session(session_id)
+        self._fresh = deque((row for row in self._fresh if row.session_id != session_id), ROWS_MAX)
         audio = await asyncio.to_thread(self._audio.forget_session, session_id)
         erased = Erased(interactions, feedback, waiting, audio)
         self._metrics.count("telemetry_sessions_erased")
@@ -295,7 +313,10 @@ class Telemetry(AccessRelay):
         outbox, store, shipper = parts
         if self._retention is not None:
             await self._retention.close()
+        if self._rollups is not None:
+            await self._rollups.close()
         await shipper.close()
+        await self._traces.close()
         await outbox.close()
         await close_store(self._settings, store)
 
@@ -324,5 +345,11 @@ class Telemetry(AccessRelay):
                     settings.retention, store, self._metrics, forget_audio=self._forget_old_audio
                 )
                 self._retention.start()
+                self._rollups = Rollups(store, self._metrics, settings.figures_every_s)
+                self._rollups.start()
                 self._started = (outbox, store, shipper)
             return self._started
+
+
+def _later(row: Row, instant: datetime) -> bool:
+    return row.recorded_us > microseconds(instant)

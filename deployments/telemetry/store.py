@@ -12,12 +12,14 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from deployments.telemetry.access import AccessQueries, AccessStore
+from deployments.telemetry.console_queries import ConsoleQueries, ConsoleStore
 from deployments.telemetry.costs import DAY_BEGINS_UTC_H, Cost, CostQueries
 from deployments.telemetry.erasure import PrivacyQueries, PrivacyStore
 from deployments.telemetry.errors import EmailTaken, KeyTaken, UnknownClient, UnknownCounter
 from deployments.telemetry.moving_in import MovingQueries, MovingStore
 from deployments.telemetry.outcomes import OutcomeQueries, OutcomeStore
 from deployments.telemetry.records import Client, Counter
+from deployments.telemetry.rollups import RollupQueries, RollupStore
 from deployments.telemetry.rows import Row, readable
 
 CODE_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -38,7 +40,7 @@ class RowStore(Protocol):
         """
 
 
-class Store(RowStore, AccessStore, PrivacyStore, MovingStore, OutcomeStore, Protocol):
+class Store(RowStore, AccessStore, PrivacyStore, MovingStore, OutcomeStore, ConsoleStore, RollupStore, Protocol):
     """A database: rows in, and the owner's questions. Every method may raise StoreUnavailable."""
 
     async def find_counter(self, key_hash: str) -> Counter | None:
@@ -107,7 +109,9 @@ class UniqueViolation(Exception):
     """A key exists already: raised by `_execute`, translated by the methods that know which."""
 
 
-class SqlStore(AccessQueries, PrivacyQueries, MovingQueries, CostQueries, OutcomeQueries, ABC):
+class SqlStore(
+    AccessQueries, PrivacyQueries, MovingQueries, CostQueries, OutcomeQueries, ConsoleQueries, RollupQueries, ABC
+):
     """The questions, on top of the two verbs that each database brings: `_fetch` and `_execute`.
 
     Placeholders are `$1`, `$2`, …, which PostgreSQL and SQLite both read; instants are passed through `_instant`.

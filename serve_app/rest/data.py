@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from deployments.telemetry.rows import TABLES
-from serve_app.rest.fields import Filter, Identity, Instant, Limit, Offset
+from serve_app.rest.fields import Filter, Identity, Instant, Limit, Offset, Zone
 from serve_app.rest.guards import AddressHere, Replica, ReplicaHere, SignedInPerson, own_counter
 from serve_app.spreadsheet import Lot, comma_separated, xlsx
 
@@ -85,10 +86,11 @@ async def export_xlsx(
     balcao: Filter = None,
     inicio: Instant = None,
     fim: Instant = None,
+    fuso: Zone = "UTC",
 ) -> StreamingResponse:
-    """Interactions, newest first, as a spreadsheet; at most `export_max_rows`."""
+    """Interactions, newest first, as a spreadsheet, instants in `fuso`; at most `export_max_rows`."""
     await here.access.act(who, "exportar xlsx", balcao or "", address)
-    lots = await _begun(_lots(here, _only(who.client_id, balcao, None, inicio, fim)))
+    lots = await _begun(_lots(here, _only(who.client_id, balcao, None, inicio, fim), fuso))
     return _file(xlsx(COLUMNS, lots, asyncio.to_thread), XLSX_TYPE, "xlsx")
 
 
@@ -104,10 +106,11 @@ async def export_csv(
     balcao: Filter = None,
     inicio: Instant = None,
     fim: Instant = None,
+    fuso: Zone = "UTC",
 ) -> StreamingResponse:
-    """Interactions, newest first, as comma-separated values; at most `export_max_rows`."""
+    """Interactions, newest first, as comma-separated values, instants in `fuso`; at most `export_max_rows`."""
     await here.access.act(who, "exportar csv", balcao or "", address)
-    lots = await _begun(_lots(here, _only(who.client_id, balcao, None, inicio, fim)))
+    lots = await _begun(_lots(here, _only(who.client_id, balcao, None, inicio, fim), fuso))
     return _file(comma_separated(COLUMNS, lots, asyncio.to_thread), "text/csv; charset=utf-8", "csv")
 
 
@@ -120,23 +123,28 @@ def _only(
     return {**filters, **({"since": since} if since else {}), **({"before": before} if before else {})}
 
 
-async def _lots(here: Replica, filters: dict[str, Any]) -> AsyncIterator[Lot]:
-    """Rows in lots, from the newest back. The next lot begins where the last one ended, not at an offset: what is
-    recorded meanwhile moves nothing."""
+async def _lots(here: Replica, filters: dict[str, Any], zone: str) -> AsyncIterator[Lot]:
+    """Rows in lots, instants in `zone`, from the newest back. The next lot begins where the last one ended, not at an
+    offset: what is recorded meanwhile moves nothing."""
     left = here.access.settings.export_max_rows
     before = filters.pop("before", None) or datetime.now(timezone.utc)
     seen: set[str] = set()
+    there = ZoneInfo(zone)
     while left > 0:
         rows = await here.door.records.interactions(limit=LOT_ROWS, before=before, **filters)
         fresh = [row for row in rows if row["interaction_id"] not in seen][:left]
         if fresh:
-            yield [[row.get(column) for column in COLUMNS] for row in fresh]
+            yield [[_local(row.get(column), there) for column in COLUMNS] for row in fresh]
         if len(rows) < LOT_ROWS or not fresh:
             return
         left -= len(fresh)
         last = rows[-1]["happened_at"]
         seen = {row["interaction_id"] for row in rows if row["happened_at"] == last}
         before = last + timedelta(microseconds=1)
+
+
+def _local(value: Any, zone: ZoneInfo) -> Any:
+    return value.astimezone(zone) if isinstance(value, datetime) else value
 
 
 async def _begun(lots: AsyncIterator[Lot]) -> AsyncIterator[Lot]:

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timezone
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
@@ -45,6 +46,21 @@ def _within_reach(instant: datetime) -> datetime:
 Instant = Annotated[
     Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_within_reach)] | None,
     Query(description="ISO 8601 com fuso, como 2026-11-22T00:00:00-03:00"),
+]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # its own error for a missing one is a KeyError
+        raise ValueError("fuso desconhecido; use um nome como America/Sao_Paulo") from None
+    return name
+
+
+Zone = Annotated[
+    str,
+    Query(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$", description="fuso, como America/Sao_Paulo"),
+    AfterValidator(_known_zone),
 ]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]

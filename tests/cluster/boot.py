@@ -1,7 +1,7 @@
 """Process 1 of a VPS of the rig: sshd, and as much of systemd as the units here need.
 
-It parses the real unit files (ExecStart, Restart, RestartSec, EnvironmentFile), keeps their processes running, and obeys
-the `systemctl` that lies beside it. When it ends, the kernel ends every process of its namespace: a power cut.
+It parses the real unit files (ExecStart, KillMode, Restart, …), keeps their processes running, and
+obeys the `systemctl` that the VPS has. When it ends, the kernel ends every process of its namespace: a power cut.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import configparser
 import contextlib
 import os
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
@@ -33,6 +34,9 @@ class Unit:
     command: list[str]
     restart: bool
     pause_s: float
+    directory: str
+    whole_group: bool
+    """KillMode=control-group is said: what its process leaves behind ends with it."""
     wanted: bool = False
     process: subprocess.Popen[bytes] | None = None
     ended_s: float = field(default=float("-inf"))
@@ -45,7 +49,12 @@ class Unit:
         parser.read(UNITS / f"{name}.service")
         service = parser["Service"]
         return cls(
-            name, service["ExecStart"].split(), service.get("Restart") == "always", service.getfloat("RestartSec", 0.1)
+            name,
+            shlex.split(service["ExecStart"]),
+            service.get("Restart") == "always",
+            service.getfloat("RestartSec", 0.1),
+            service.get("WorkingDirectory", "/"),
+            service.get("KillMode") == "control-group",
         )
 
     @property
@@ -57,7 +66,12 @@ class Unit:
         """Run it, its output in /var/log/NAME.log."""
         with Path(f"/var/log/{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.directory,
             )
 
 
@@ -100,7 +114,8 @@ class Boot:
                 os.killpg(unit.process.pid, signal_number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 unit.process.wait(patience_s)
-        self.end_orphans()
+        if unit.whole_group:
+            self.end_orphans()
         unit.process = None
 
     def end_orphans(self) -> None:
@@ -118,10 +133,12 @@ class Boot:
 
     def tick(self) -> None:
         """Start what is wanted and does not run; forget the dead."""
+        reap()
         for unit in self.units.values():
             if unit.process is not None and unit.process.poll() is not None:
                 unit.process, unit.ended_s = None, time.monotonic()
-                self.end_orphans()
+                if unit.whole_group:
+                    self.end_orphans()
                 unit.wanted = unit.wanted and unit.restart
             if unit.wanted and unit.process is None and time.monotonic() - unit.ended_s >= unit.pause_s:
                 unit.start()
@@ -129,7 +146,7 @@ class Boot:
     def run(self) -> None:
         """Boot what is enabled, then obey for ever."""
         ENABLED.mkdir(exist_ok=True)
-        for name in ("sshd", *sorted(path.name for path in ENABLED.iterdir())):
+        for name in sorted(path.name for path in ENABLED.iterdir()):
             self.unit(name).wanted = True
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(CONTROL))

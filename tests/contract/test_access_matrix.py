@@ -1,5 +1,6 @@
 """Every route × everybody who may come: made from the route table, so that a route without a rule fails."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/test/transcrever": {"files": {"audio": ("a.wav", WAV.read_bytes())}},
 }
 ALLOWED, MISSING = "allowed", 404
-FILE = {"version": "0", "name": "pagina.css", "sessao_id": "sessao-de-a"}
+FILE = {"version": "0", "name": "pagina.css", "sessao_id": "sessao-de-a", "interacao_id": "i-2"}
 EXPECTED: dict[Rule, dict[str, Any]] = {
     Rule.PUBLIC: dict.fromkeys(("nobody", "owner", "other", "administrador", "token"), ALLOWED),
     Rule.REGISTRATION: {"nobody": 401, "owner": 403, "other": 403, "administrador": ALLOWED, "token": ALLOWED},
@@ -67,6 +68,12 @@ async def served(tmp_path: Path) -> AsyncIterator[Rest]:
         counter = served.counters["a"]
         ids = ("i-1", counter.client_id, counter.counter_id, "sessao-de-a", "u-1")
         await served.records.record([Interaction(*ids, "n-1", "4.0.0", "sugerido", first_sample=0, end_sample=9)])
+        kept = ("i-2", counter.client_id, counter.counter_id, "sessao-que-fica", "u-2")  # no route erases it
+        await served.records.record([Interaction(*kept, "n-1", "4.0.0", "nada")])
+        for _ in range(500):
+            if await served.records.interaction("i-2") is not None:
+                break
+            await asyncio.sleep(0.01)
         yield served
 
 

@@ -11,7 +11,7 @@ from cestas.evaluate import read_labels
 from cestas.lexicon import Lexicon, shipped
 from cestas.model import Entities, Item
 from cestas.safety import AT_MOST, check, gate_of
-from cestas.train import cross_validate, cross_validate_speaking, labelled, phrases, speak_examples
+from cestas.train import cross_validate, labelled, learned, phrases
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,14 @@ def test_training_holds_its_figures_on_labels_it_has_not_seen(lexicon: Lexicon) 
     assert figures["coverage"] >= 0.3
 
 
-def test_the_decision_to_speak_holds_on_labels_it_has_not_seen(lexicon: Lexicon) -> None:
-    examples = speak_examples(read_labels(DATA_DIR / "labels" / "dev.jsonl"), lexicon)
-    figures = cross_validate_speaking(examples, folds=2)
-    assert figures["rightful"] >= 0.9
-    assert figures["idle"] <= 0.4
+def test_the_decision_to_speak_holds_on_labels_it_has_not_seen(lexicon: Lexicon, catalogue: Catalogue) -> None:
+    """Learned from half of one author's labels, an eighth of what the shipped judge saw: shy, but not wrong."""
+    labels = read_labels(DATA_DIR / "labels" / "dev.jsonl")
+    seen, unseen = labels[::2], labels[1::2]
+    advices = [advise(label.text, half, catalogue) for half in [learned(seen, lexicon)] for label in unseen]
+    spoke = {
+        wanted: [bool(a.items) for label, a in zip(unseen, advices, strict=True) if label.suggest is wanted]
+        for wanted in (True, False)
+    }
+    assert sum(spoke[True]) / len(spoke[True]) >= 0.65
+    assert sum(spoke[False]) / len(spoke[False]) <= 0.05

@@ -5,6 +5,7 @@ import json
 import logging
 import random
 import string
+import struct
 import wave
 from dataclasses import replace
 from io import BytesIO
@@ -169,6 +170,32 @@ async def test_more_bytes_a_second_than_allowed_are_refused():
         got, code = await to_the_end(socket)
     assert (code, got[-1]["codigo"]) == (4004, "audio_invalido")
     assert "32000" in got[-1]["mensagem"]
+
+
+def silence_of_hours(blocks: int) -> tuple[bytes, bytes]:
+    """The start of a WebM stream, and `blocks` blocks of it: 7 bytes each that stand for 120 ms."""
+    head = b"OpusHead\x01\x01" + struct.pack("<HIhB", 312, 48_000, 0, 0)
+    entry = b"\xd7\x81\x01\x86\x86A_OPUS\x63\xa2" + bytes([0x80 | len(head)]) + head
+    tracks = b"\x16\x54\xae\x6b" + bytes([0x82 + len(entry)]) + b"\xae" + bytes([0x80 | len(entry)]) + entry
+    unknown = b"\x01" + b"\xff" * 7
+    start = b"\x1aE\xdf\xa3\x80\x18\x53\x80\x67" + unknown + tracks + b"\x1f\x43\xb6\x75" + unknown
+    return start, b"\xa3\x85\x81\x00\x00\x80\x19" * blocks
+
+
+async def test_a_few_bytes_that_become_hours_of_audio_are_refused():
+    first = {**AUTH_4, "formato": "webm_opus"}
+    settings = DoorSettings(ingress=IngressSettings(bytes_per_s_max=32_000, bytes_burst_max=320_000))
+    start, minute = silence_of_hours(blocks=500)
+    async with open_door(settings=settings) as at, at.counter(first, start + minute) as socket:
+        got, code = await to_the_end(socket)
+    assert (code, got[-1]["codigo"]) == (4004, "audio_invalido")
+    assert "segundos de áudio" in got[-1]["mensagem"]
+
+
+async def test_text_beyond_the_bytes_of_a_counter_is_refused():
+    async with open_door() as at, at.counter(AUTH_4, *["x" * 900_000] * 5) as socket:
+        got, code = await to_the_end(socket)
+    assert (code, got[-1]["codigo"]) == (4004, "audio_invalido")
 
 
 async def test_a_broken_container_is_refused():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from cestas.model import Item
 from serve_app.conversation import ConversationSettings
 from serve_app.door import DoorSettings
+from serve_app.stages import StageTimeout, StageUnavailable
 from tests.support.doors import KEY, ScriptedStages, advice, open_door, to_the_end
 
 AUTH_4 = {"comando": "auth", "versao": 4, "api_key": KEY, "formato": "pcm_s16le_16k", "sessao": None}
@@ -53,4 +54,15 @@ async def test_sure_rules_between_two_failures_of_the_model_do_not_make_a_storm_
 
     async with open_door(ScriptedStages(recommender=one_after_the_other)) as at:
         got = await say(at, "um", "dois", "três", "quatro", "cinco")
+    assert [m["codigo"] for m in got if m["comando"] == "aviso"] == ["llm_indisponivel", "llm_restabelecido"]
+
+
+async def test_the_return_of_the_recommender_is_told_also_where_only_rules_answer():
+    answers = iter([StageUnavailable("dead"), StageTimeout("late"), advice(), advice()])
+
+    async def one_after_the_other(request):
+        return next(answers)
+
+    async with open_door(ScriptedStages(recommender=one_after_the_other)) as at:
+        got = await say(at, "um", "dois", "três", "quatro")
     assert [m["codigo"] for m in got if m["comando"] == "aviso"] == ["llm_indisponivel", "llm_restabelecido"]

@@ -6,16 +6,19 @@ import json
 import pytest
 
 from cestas.model import Item
-from deployments.telemetry.records import Feedback, SessionState, Turn
+from deployments.telemetry.records import Counter, Feedback, SessionState, Turn
+from serve_app.accounts import hash_of
 from serve_app.door import DoorSettings
 from serve_app.passage import SessionSettings
 from serve_app.stages import StageTimeout, StageUnavailable
 from tests.support.doors import (
+    COUNTER,
     KEY,
     SORO,
     MemoryRecords,
     ScriptedStages,
     advice,
+    eventually,
     heard,
     is_,
     messages,
@@ -275,6 +278,23 @@ async def test_without_the_voice_stage_an_utterance_still_goes_its_way():
     assert at.records.interaction_rows[0].outcome == "sugerido"
 
 
+async def away(request):
+    """A stage without a replica: a call waits for one as long as it may."""
+    await asyncio.sleep(request.budget_s)
+    raise StageTimeout("away")
+
+
+@pytest.mark.parametrize("voice", [away, report(discard="prazo")])
+async def test_a_voice_stage_without_a_replica_or_without_time_leaves_time_to_be_understood(voice):
+    settings = DoorSettings(session=SessionSettings(deadline_ms=2000, voice_ms=100))
+    async with open_door(ScriptedStages(voice=voice), settings=settings) as at, at.counter(AUTH_4) as socket:
+        await stream(socket, speech_pcm())
+        await messages(socket, is_("recomendar"))
+        await recorded(at, 1)
+    (row,) = at.records.interaction_rows
+    assert (row.outcome, row.discard_reason) == ("sugerido", "")
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
@@ -378,6 +398,16 @@ async def test_an_older_counter_that_hangs_up_is_still_recorded():
     assert (row.cut_reason, row.sent_to_counter_at) == ("end", None)
 
 
+@pytest.mark.parametrize("start", [b"\x1aE\xdf\xa3", b"RIFF"])
+async def test_an_older_counter_that_hangs_up_inside_a_header_leaves_nothing_behind(start):
+    async with open_door() as at:
+        async with at.counter(AUTH_2, start, '{"comando":"ping"}') as socket:
+            await messages(socket, is_("pong"))
+            (session,) = at.door._sessions.values()
+        await eventually(lambda: not at.door._sessions)
+    assert (session.pending, at.door.counters) == (0, 0)
+
+
 async def test_a_resumed_session_goes_on_behind_what_is_recorded_and_repeats_nothing():
     session = "7f2d3c1e-0a4b-4c55-9f6e-1d2c3b4a5f60"
     state = SessionState(
@@ -400,6 +430,21 @@ async def test_another_counters_session_is_answered_with_a_new_one():
         (welcome,) = await messages(socket, is_("sessao"))
     assert welcome["sessao"] != session
     assert welcome["recebido_ate"] == 0
+
+
+OTHER = Counter("counter-2", "client-2", "Balcão de outra rede", hash_of("bk_other"))
+
+
+async def test_nobody_can_end_or_learn_of_another_counters_connection():
+    session = "7f2d3c1e-0a4b-4c55-9f6e-1d2c3b4a5f60"
+    records, hello = MemoryRecords(counters=[COUNTER, OTHER]), {**AUTH_4, "sessao": session}
+    async with open_door(records=records) as at, at.counter(hello) as owner:
+        await messages(owner, is_("sessao"))
+        async with at.counter({**hello, "api_key": "bk_other"}) as stranger:
+            (welcome,) = await messages(stranger, is_("sessao"))
+        await owner.send('{"comando":"ping"}')
+        await messages(owner, is_("pong"))
+    assert (welcome["sessao"] != session, welcome["recebido_ate"]) == (True, 0)
 
 
 async def test_a_session_that_is_connected_already_is_refused():

@@ -68,5 +68,5 @@ def test_every_operation_says_who_may_call_it_and_how_it_fails(method, path, ope
 def test_the_guide_tells_every_route_and_no_other():
     told = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^ `]*)`", GUIDE.read_text()))
     assert {(method.upper(), path) for method, path, _ in OPERATIONS} <= told
-    paths = set(DOCUMENT["paths"]) | {"/", "/docs", "/openapi.json", "/estilo.css"}
+    paths = set(DOCUMENT["paths"]) | {"/", "/admin", "/docs", "/openapi.json", "/estilo.css"}
     assert {path for _, path in told} <= paths

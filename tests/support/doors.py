@@ -19,6 +19,7 @@ from bench.simulated.server import LoopbackServer
 from cestas.model import Entities, Item
 from deployments.metrics import NoMetrics
 from deployments.recommender.port import Advice, AdviceRequest
+from deployments.speech_to_text.listening import Listener
 from deployments.speech_to_text.port import Transcription, TranscriptionRequest
 from deployments.telemetry.costs import Cost
 from deployments.telemetry.errors import EmailTaken, StoreUnavailable, UnknownClient
@@ -270,10 +271,11 @@ async def open_door(
     settings: DoorSettings | None = None,
     access: AccessSettings | None = None,
     passwords: Passwords | None = None,
+    listener: Listener | None = None,
 ) -> AsyncIterator[OpenDoor]:
     """A door on a free loopback port, closed afterwards."""
     stages, records = stages or ScriptedStages(), records or MemoryRecords()
-    door = Door(settings or DoorSettings(), stages, records, METRICS)
+    door = Door(settings or DoorSettings(), stages, records, METRICS, listener=listener)
     replica = TestReplica(door, Access(access or AccessSettings(), records, METRICS, passwords=passwords))
     async with LoopbackServer(create_app(lambda: replica)) as server:
         try:

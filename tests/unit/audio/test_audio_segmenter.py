@@ -320,7 +320,7 @@ def test_silence_and_too_short_a_sound_are_not_offered(sounds):
 @pytest.mark.parametrize("chunk", [960, 8000, 1921])
 @pytest.mark.parametrize("cap_ms", [3000, 8000])
 def test_what_is_certain_while_somebody_speaks_is_the_beginning_of_what_is_handed_on(sounds, cap_ms, chunk):
-    pcm = sounds.pcm(sounds.quiet(1), *[sounds.speech(2.2), sounds.quiet(0.3)] * 4, sounds.quiet(2), sounds.speech(1.5))
+    pcm = sounds.pcm(sounds.quiet(1), *[sounds.speech(-20), sounds.quiet(0.3)] * 4, sounds.quiet(2), sounds.speech(-24))
     pcm += sounds.pcm(sounds.quiet(2))
     segmenter = Segmenter(DEFAULTS.model_copy(update={"max_utterance_ms": cap_ms}))
     certain, finals = {}, {}

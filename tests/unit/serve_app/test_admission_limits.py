@@ -49,10 +49,24 @@ def test_audio_at_16_times_real_time_passes_and_100_times_does_not():
     assert "bytes" in {flood.audio(32_000, step / 100) for step in range(300)}
 
 
+def test_a_few_bytes_that_become_hours_of_audio_are_refused_and_catching_up_is_not():
+    fast, bomb = Inflow(IngressSettings(), 0.0), Inflow(IngressSettings(), 0.0)
+    assert {fast.decoded(32_000, second / 16) for second in range(3600)} == {None}
+    answers = [bomb.decoded(114 * 32_000, step / 50) for step in range(3)]
+    assert answers == [None, "segundos", "segundos"]
+    assert "16 segundos de áudio" in bomb.complaint("segundos")
+
+
+def test_text_counts_against_the_bytes_of_a_counter():
+    inflow = Inflow(IngressSettings(), 0.0)
+    assert inflow.command(16_000, 0.0) is None
+    assert inflow.command(10_000_000, 0.0) == "bytes"
+
+
 def test_many_tiny_messages_are_too_many_and_many_commands_are_dropped():
     inflow = Inflow(IngressSettings(messages_burst_max=100), 0.0)
     assert "mensagens" in {inflow.audio(2, step / 10_000) for step in range(1000)}
-    commands = [inflow.command(step / 100) for step in range(200)]
+    commands = [inflow.command(20, step / 100) for step in range(200)]
     assert commands.count(None) == pytest.approx(50 + 10 * 2, abs=2)
 
 

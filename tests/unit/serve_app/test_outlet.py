@@ -50,6 +50,18 @@ async def test_after_a_failure_nothing_is_sent_and_everybody_is_told():
     assert outlet.dead
 
 
+async def test_a_message_that_cannot_be_sent_holds_up_nobody_behind_it(caplog):
+    class Picky(Socket):
+        async def send_text(self, data):
+            data.encode()
+            await super().send_text(data)
+
+    outlet = Outlet(Picky())
+    outlet.say("segredo \ud800")
+    assert await asyncio.wait_for(outlet.deliver("behind it"), 1) is False
+    assert (outlet.dead, "outlet_failed" in caplog.text, "segredo" in caplog.text) == (True, True, False)
+
+
 async def test_a_counter_that_does_not_read_is_given_up_at_the_limit():
     outlet = Outlet(Socket(blocked=True))
     outlet.say("in flight")

@@ -185,6 +185,10 @@ def test_a_suggestion_can_be_read_by_every_generation():
     assert message["transcricao_base"] == "meu filho está com diarreia"
 
 
+def test_what_a_provider_heard_can_always_be_sent():
+    assert json.loads(wire.heard_message("estou com \ud83d azia", 0, 900).encode())["texto"] == "estou com ? azia"
+
+
 def test_the_messages_of_generation_4():
     assert json.loads(wire.session_message(SESSION, 16000)) == {
         "comando": "sessao",

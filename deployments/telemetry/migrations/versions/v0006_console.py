@@ -1,4 +1,7 @@
-"""What the owner's console reads: figures by hour, which hours are to be counted anew, and indexes for live and search."""
+"""What the owner's console reads: figures by hour, which hours changed, and indexes for the live list and search."""
+
+# ruff: noqa: S608 - our own names
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,8 +24,7 @@ _COUNTS = (
     "perdido",
 )
 _WORDS = (
-    "to_tsvector('simple'::regconfig, "
-    "translate(lower(text), 'áàâãäéèêëíìîïóòôõöúùûüç', 'aaaaaeeeeiiiiooooouuuuc'))"
+    "to_tsvector('simple'::regconfig, translate(lower(text), 'áàâãäéèêëíìîïóòôõöúùûüç', 'aaaaaeeeeiiiiooooouuuuc'))"
 )
 
 _POSTGRES = (
@@ -92,9 +94,14 @@ def upgrade() -> None:
         op.execute(statement)
 
 
-def _figures(name: str, parts: tuple[sa.Column, ...], counts: tuple[str, ...], sums: tuple[str, ...] = ()) -> None:
+def _figures(name: str, parts: tuple[sa.Column[Any], ...], counts: tuple[str, ...], sums: tuple[str, ...] = ()) -> None:
     """A table of figures by hour and counter, and by `parts`; `round` is when they were counted, in microseconds."""
-    keys = (sa.Column("hour", _INSTANT), sa.Column("client_id", sa.Text), sa.Column("counter_id", sa.Text), *parts)
+    keys: tuple[sa.Column[Any], ...] = (
+        sa.Column("hour", _INSTANT),
+        sa.Column("client_id", sa.Text),
+        sa.Column("counter_id", sa.Text),
+        *parts,
+    )
     op.create_table(
         name,
         *keys,

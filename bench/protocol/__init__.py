@@ -1,0 +1,1 @@
+"""Checks any deployment against the written protocol: REST, and counters of every generation."""
