@@ -128,6 +128,8 @@ def environment(state_dir: Path, port: int, admin_secret: str, database_url: str
         "XAI_API_KEY": SIMULATED_KEY,
         "COMPATIBLE_API_KEY": SIMULATED_KEY,
         "BALTO_STORAGE_KEY": SIMULATED_STORAGE_KEY,
+        "METRICS_PORT": str(steady_port()),
+        "FORWARDED_HOPS": "0",
         "VAD_ENERGY_THRESHOLD": "0",  # counts as unset
         "VAD_THRESHOLD_MULTIPLIER": "1.5849",  # the default margin of 4 dB
     }

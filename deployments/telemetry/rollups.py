@@ -144,17 +144,15 @@ def _figures(sql: Dialect) -> tuple[tuple[str, tuple[str, ...], int, str], ...]:
             "painel_cestas",
             (*_KEYS, "cesta", "ordering", "simulated", *SUGGESTION_COUNTS, "round"),
             6,
-            "WITH s AS (SELECT i.hour, i.client_id, i.counter_id, i.cesta, i.ordering, i.simulated, i.suggestion_id "
-            f"FROM {rows} WHERE i.suggestion_id IS NOT NULL), f AS (SELECT r.suggestion_id, r.counter_id, "
+            "WITH f AS (SELECT i.hour, i.client_id, i.counter_id, i.cesta, i.ordering, i.simulated, i.suggestion_id, "
             f"max(CASE WHEN {_TAKEN} THEN 1 ELSE 0 END) AS accepted, "
             "max(CASE WHEN result = 'vendida' THEN 1 ELSE 0 END) AS sold, "
             "max(CASE WHEN result = 'recusada' THEN 1 ELSE 0 END) AS refused, "
-            f"count(DISTINCT CASE WHEN {_TAKEN} AND r.item_id <> '' THEN r.item_id END) AS taken FROM retornos r "
-            "WHERE r.suggestion_id IN (SELECT suggestion_id FROM s) GROUP BY 1, 2) "
-            "SELECT s.hour, s.client_id, s.counter_id, s.cesta, s.ordering, s.simulated, count(*), "
-            "coalesce(sum(f.accepted), 0), coalesce(sum(f.sold), 0), coalesce(sum(f.refused), 0), "
-            f"coalesce(sum(f.taken), 0), coalesce(sum(f.taken * f.taken), 0), {number} FROM s LEFT JOIN f "
-            "ON f.suggestion_id = s.suggestion_id AND f.counter_id = s.counter_id GROUP BY 1, 2, 3, 4, 5, 6",
+            f"count(DISTINCT CASE WHEN {_TAKEN} AND item_id <> '' THEN item_id END) AS taken FROM {rows} "
+            "LEFT JOIN retornos r ON r.suggestion_id = i.suggestion_id AND r.counter_id = i.counter_id "
+            "WHERE i.suggestion_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6, 7) "
+            "SELECT hour, client_id, counter_id, cesta, ordering, simulated, count(*), sum(accepted), sum(sold), "
+            f"sum(refused), sum(taken), sum(taken * taken), {number} FROM f GROUP BY 1, 2, 3, 4, 5, 6",
         ),
         (
             "painel_bloqueios",

@@ -144,7 +144,7 @@ class Boot:
                 unit.start()
 
     def run(self) -> None:
-        """Boot what is enabled, then obey for ever."""
+        """Boot what is enabled, then obey until the rig has ended."""
         ENABLED.mkdir(exist_ok=True)
         for name in sorted(path.name for path in ENABLED.iterdir()):
             self.unit(name).wanted = True
@@ -153,9 +153,13 @@ class Boot:
         server.listen(8)
         with selectors.DefaultSelector() as selector:
             selector.register(server, selectors.EVENT_READ)
+            selector.register(sys.stdin, selectors.EVENT_READ)  # a pipe from the rig: readable when that has ended
             while True:
                 self.tick()
-                if selector.select(TICK_S):
+                ready = [key.fileobj for key, _ in selector.select(TICK_S)]
+                if sys.stdin in ready:
+                    return
+                if ready:
                     connection, _ = server.accept()
                     with connection:
                         connection.sendall(self.obey(connection.recv(4096).decode()).encode())

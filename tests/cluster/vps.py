@@ -126,13 +126,13 @@ class Vps:
     def power_on(self) -> None:
         """Boot, and wait for its sshd. Raises RigFailed."""
         log = (self.disk / "boot.log").open("ab")
-        chain = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self.name]
+        chain = ["ip", "netns", "exec", self.name]
         space = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--mount-proc", "--kill-child=KILL"]
         shell = ["bash", "-c", _START, "boot", str(self.disk), str(Path(__file__).with_name("boot.py")), sys.executable]
         with log:
             self.boot = subprocess.Popen(
                 [*chain, *space, *shell, str(self.code), str(ROOT), self.name, self.address],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # process 1 ends with us, however we end
                 stdout=log,
                 stderr=log,
             )
