@@ -101,8 +101,8 @@ rolling: setup  ## redeploy a service under talking counters: lost, shown twice,
 cluster-test: setup  ## three VPSes as namespaces, ray up on cluster.yaml, the fault plan (root; ARGS="--counters 6 --fault head-killed")
 	@$(BIN)/python -m tests.cluster $(ARGS)
 
-evaluate: setup ## how well the rules understand: the held-out set and the development sets
-	@for set in bench/labels/heldout.jsonl bench/labels/dev_blind.jsonl cestas/data/labels/dev.jsonl; do \
+evaluate: setup ## how well the rules understand: the held-out set, then the development sets
+	@for set in bench/labels/heldout2.jsonl bench/labels/heldout.jsonl bench/labels/dev_blind.jsonl bench/labels/dev_blind2.jsonl cestas/data/labels/dev.jsonl; do \
 		echo "== $$set"; $(BIN)/python -m cestas.evaluate $$set $(ARGS); done
 
 clean:          ## remove the environment and caches (not the state directory)
