@@ -212,8 +212,10 @@ class ConsoleQueries(ABC):
         if not rows:
             return None
         told = await self._fetch(
-            "SELECT item_id, result, reported_at FROM retornos WHERE suggestion_id = $1 ORDER BY reported_at LIMIT 50",
+            "SELECT item_id, result, reported_at FROM retornos WHERE suggestion_id = $1 AND counter_id = $2 "
+            "ORDER BY reported_at LIMIT 50",
             rows[0]["suggestion_id"] or "",
+            rows[0]["counter_id"],
         )
         return {**readable(rows[0]), "retornos": [readable(row) for row in told]}
 

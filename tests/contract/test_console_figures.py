@@ -156,7 +156,7 @@ async def test_search_finds_beginnings_of_words_with_or_without_accents_and_page
 
 
 async def test_the_latest_are_those_recorded_since_and_one_is_shown_whole(store):
-    await write(store, shown(1), told(1, "aceita"))
+    await write(store, shown(1), told(1, "aceita"), told(1, "vendida", counter_id="another's"))
     await write(store, row(2), recorded_at=START + timedelta(seconds=5))
     assert [r["interaction_id"] for r in await store.latest(START, 10)] == ["i-2"]
     whole = await store.interaction("i-1")
