@@ -44,13 +44,11 @@ class SqliteStore(SqlStore):
         except (KeyError, ValueError) as exc:
             raise StoreRefused(type(exc).__name__) from None
         db = self._opened()
-        before = db.total_changes
         with db:
-            for kind, columns in values:
-                self._insert(db, kind, columns)
-        return db.total_changes - before
+            return sum([self._insert(db, kind, columns) for kind, columns in values])
 
-    def _insert(self, db: sqlite3.Connection, kind: str, columns: dict[str, Any]) -> None:
+    def _insert(self, db: sqlite3.Connection, kind: str, columns: dict[str, Any]) -> int:
+        """1 when the row is new; `total_changes` would count what triggers write too."""
         table = TABLES[kind]
         names = ", ".join(table.columns)
         new = ", ".join(f"? AS {name}" for name in table.columns)
@@ -59,7 +57,7 @@ class SqliteStore(SqlStore):
             f"WHERE {not_erased(kind, 'new')} ON CONFLICT DO NOTHING"
         )
         try:
-            db.execute(sql, [_plain(columns[name]) for name in table.columns])
+            return max(0, db.execute(sql, [_plain(columns[name]) for name in table.columns]).rowcount)
         except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as exc:  # a value of a type that SQLite lacks
             raise StoreRefused(type(exc).__name__) from None
 
