@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import time
 import wave
 
 import pytest
@@ -26,6 +27,16 @@ def changed(service):
     return path
 
 
+def settled(service, each, truth):
+    """The verdict once every row is in the database: until nothing is missing, or 30 s at most."""
+    deadline = time.monotonic() + 30
+    while True:
+        report = judged(truth, service.rows(each.client.session_id, at_least=len(truth)), each.events)
+        if not report.lost or time.monotonic() > deadline:
+            return report
+        time.sleep(0.5)
+
+
 def test_a_redeploy_under_talking_counters_loses_nothing_and_shows_nothing_twice(service):
     with wave.open(str(SAMPLE)) as file:
         pcm = file.readframes(SECONDS * 16_000)
@@ -38,7 +49,7 @@ def test_a_redeploy_under_talking_counters_loses_nothing_and_shows_nothing_twice
 
     for each in asyncio.run(redeploy_while_they_talk()):
         truth = each.truth(pcm, SegmenterSettings())
-        report = judged(truth, service.rows(each.client.session_id, at_least=len(truth)), each.events)
+        report = settled(service, each, truth)
         assert len(truth) >= 3
         assert (report.lost, report.twice) == (0, 0)
         assert report.reconnections >= 1, "the redeploy came too late to be noticed"
