@@ -377,7 +377,10 @@ class CounterSession:
         """Generation 4: say up to where audio is safe to forget, when that has moved by a second or more."""
         if self.start.generation != 4 or self._finishing:
             return
-        safe = min([self._segmenter.safe_until, *self._unrecorded.values()])
+        until = self._segmenter.safe_until
+        if until - self._received_sent < RECEIVED_STEP_SAMPLES:  # at every message: most say nothing
+            return
+        safe = min([until, *self._unrecorded.values()])
         if safe - self._received_sent >= RECEIVED_STEP_SAMPLES:
             self._received_sent = safe
             self.outlet.say(wire.received_message(safe))
