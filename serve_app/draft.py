@@ -22,11 +22,25 @@ def utc(unix_s: float) -> datetime:
 
 @dataclass(slots=True)
 class Draft:
-    """The row of one utterance. Each `with_` step adds what a stage answered; `row` is what is recorded."""
+    """The row of one utterance. Each step adds what a stage answered; `row` is what would be recorded now."""
 
-    row: Interaction
+    _row: Interaction
     marks: dict[str, float] = field(default_factory=dict)
     """Seconds since the epoch at which things happened, by the row's field name."""
+    _added: dict[str, Any] = field(default_factory=dict)
+    """Not in the row yet: it has a hundred fields, and is made anew for every change."""
+
+    @property
+    def row(self) -> Interaction:
+        """The row with everything that was added so far."""
+        if self._added:
+            self._row, self._added = replace(self._row, **self._added), {}
+        return self._row
+
+    @property
+    def utterance_id(self) -> str:
+        """Whose row it is; never changes."""
+        return self._row.utterance_id
 
     def mark(self, name: str, unix_s: float) -> None:
         """Note that `name` (an instant of the row) happened at `unix_s`."""
@@ -131,7 +145,7 @@ class Draft:
         return self.row
 
     def _add(self, **values: Any) -> None:
-        self.row = replace(self.row, **values)
+        self._added |= values
 
 
 def shown_items(advice: Advice) -> tuple[Item, ...]:

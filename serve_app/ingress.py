@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,6 +36,11 @@ from serve_app.routes import create_app
 from serve_app.settings import BaltoSettings
 from serve_app.stages import StageTimeout, StageUnavailable
 
+if sys.version_info >= (3, 11):
+    from asyncio import timeout as time_limit  # `wait_for` makes a task of every call
+else:
+    from async_timeout import timeout as time_limit
+
 log = logging.getLogger("balto.ingress")
 
 RECORD_TIMEOUT_S: Final = 15.0
@@ -54,7 +60,8 @@ async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s:
     for last_try in (False, True):
         response = getattr(handle, method).remote(*args, **kwargs)
         try:
-            return await asyncio.wait_for(_result(response), max(0.001, deadline - time.monotonic()))
+            async with time_limit(max(0.001, deadline - time.monotonic())):
+                return await response
         except asyncio.CancelledError:  # an offer that was in vain: the stage need not go on
             response.cancel()
             raise
@@ -68,10 +75,6 @@ async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s:
                 raise StageUnavailable(type(exc).__name__) from None
             log.warning("stage_retry method=%s error=%s", method, type(exc).__name__)
     raise StageUnavailable(method)
-
-
-async def _result(response: Any) -> Any:
-    return await response
 
 
 class StageHandles:

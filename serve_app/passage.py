@@ -199,7 +199,7 @@ class Passage:
         draft = course.draft
         draft.mark("voice_sent_at", time.time())
         request = VoiceRequest(
-            draft.row.utterance_id,
+            draft.utterance_id,
             utterance.pcm,
             utterance.background_pcm,
             utterance.gate.noise_floor_start_dbfs,
@@ -231,7 +231,7 @@ class Passage:
         draft.mark("stt_sent_at", time.time())
         figures = report.metrics if report is not None else None
         request = TranscriptionRequest(
-            draft.row.utterance_id,
+            draft.utterance_id,
             pcm,
             course.left_s,
             client_id=self._client_id,
@@ -258,7 +258,7 @@ class Passage:
 
     def _advice_request(self, course: Course, ask: Ask) -> AdviceRequest:
         return AdviceRequest(
-            utterance_id=course.draft.row.utterance_id,
+            utterance_id=course.draft.utterance_id,
             text=ask.text,
             budget_s=course.left_s,
             context=ask.context,
@@ -294,7 +294,7 @@ class Passage:
             items = (Item("chame-farmaceutico", "Chame o farmacêutico", advice.alert, "alerta"),)
         if not items:
             return
-        suggestion_id = str(uuid5(UUID(draft.row.utterance_id), "sugestao"))
+        suggestion_id = str(uuid5(UUID(draft.utterance_id), "sugestao"))
         draft.suggestion(suggestion_id)
         suggestion = wire.Suggestion(
             suggestion_id, draft.row.session_id, items, heard, advice.origin, draft.row.simulated

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from audio.decode import Decoder
 from audio.errors import AudioInvalid
 from audio.segmenter import Segmenter
-from audio.utterance import SAMPLE_RATE_HZ, Utterance
+from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, Utterance
 from cestas.model import Item
 from deployments.telemetry.audio_folder import KeptAudio
 from deployments.telemetry.records import Counter, Feedback, Interaction, Shown
@@ -96,20 +96,32 @@ class CounterSession:
         """Spent on offers in vain: the next row bears it."""
         self._typed = 0
         self._finishing = False
+        self._gathered = b""
+        """Samples that nobody has looked at yet, because nothing could come of them."""
+        self._patience_bytes = 0
 
     def hear(self, chunk: bytes) -> int:
         """Take a piece of the counter's audio, of any size; the bytes of samples in it. Raises AudioInvalid."""
         if self._finishing:
             return 0
         pcm = self._decoder.feed(chunk)
+        self._gathered += pcm
+        if len(self._gathered) >= self._patience_bytes:
+            self._listen()
+        return len(pcm)
+
+    def _listen(self) -> None:
+        """Look at what has gathered."""
+        pcm, self._gathered = self._gathered, b""
         for utterance in self._segmenter.feed(pcm):
             self._take(utterance)
         if self._ear is not None:
             self._ear.follow(self._segmenter.certain_from)
+        else:  # an ear passes on what is said as it is said
+            self._patience_bytes = self._segmenter.patience_samples * BYTES_PER_SAMPLE
         if self._speculates:
             self._speculate()
         self._tell_received()
-        return len(pcm)
 
     def command(self, message: str) -> None:
         """Take a text message."""
@@ -184,6 +196,7 @@ class CounterSession:
             self._own(self._close_when_done(list(self._tasks)))
 
     def _flush(self) -> None:
+        self._listen()
         self._withdraw()
         for utterance in self._segmenter.feed(self._decoder.flush()) + self._segmenter.flush():
             self._take(utterance)
@@ -197,7 +210,7 @@ class CounterSession:
         self._parts.metrics.count("utterances", cut=utterance.cut_reason)
         offer = self._adopted(utterance)
         course = offer.course if offer is not None else self._course_of(utterance)
-        self._unrecorded[course.draft.row.utterance_id] = utterance.first_sample
+        self._unrecorded[course.draft.utterance_id] = utterance.first_sample
         self._set_out(course, offer.hearing if offer is not None else None)
 
     def _course_of(self, utterance: Utterance) -> Course:

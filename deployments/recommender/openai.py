@@ -9,6 +9,7 @@ import httpx2
 import openai
 from pydantic import BaseModel, Field, ValidationError
 
+from deployments.http_transport import is_broken_connection
 from deployments.recommender.chat import ChatAnswer, Question
 from deployments.recommender.port import (
     AdvisorDeclined,
@@ -46,7 +47,7 @@ class OpenAiChat:
             base_url=settings.base_url or OPENAI_BASE_URL,
             max_retries=0,
             timeout=httpx2.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
-            http_client=openai.DefaultAsyncHttpx2Client(
+            http_client=openai.DefaultAioHttpClient(
                 limits=httpx2.Limits(
                     max_connections=settings.max_connections,
                     max_keepalive_connections=settings.max_connections,
@@ -98,7 +99,7 @@ class OpenAiChat:
 
 def _translated(error: openai.OpenAIError) -> AdvisorError:
     """The port's error for a vendor's one; only the status crosses, since vendors quote what they were sent."""
-    if isinstance(error, openai.APITimeoutError):
+    if isinstance(error, openai.APITimeoutError) and not is_broken_connection(error.__cause__ or error):
         return AdvisorTimeout("no answer within the budget")
     if isinstance(error, openai.APIStatusError):
         return _of_status(error)

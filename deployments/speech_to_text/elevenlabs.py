@@ -14,6 +14,7 @@ from elevenlabs.core.parse_error import ParsingError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from deployments.http_transport import Transport
 from deployments.speech_to_text.http_answers import Impatience, error_of, put_together
 from deployments.speech_to_text.kept_body import keep_body, kept_body
 from deployments.speech_to_text.port import SttTimeout, SttUnavailable, Transcript, Word
@@ -49,13 +50,8 @@ class ElevenLabs:
     def __init__(self, settings: ElevenLabsSettings) -> None:
         self._settings = settings
         self._standing = together(settings.keyterms, ())
-        limits = httpx.Limits(
-            max_connections=settings.max_connections,
-            max_keepalive_connections=settings.max_connections,
-            keepalive_expiry=settings.keepalive_s,
-        )
         self._http = httpx.AsyncClient(
-            limits=limits,
+            transport=Transport(settings.max_connections, settings.keepalive_s),
             timeout=settings.timeout_s,
             headers={"accept-encoding": "identity"},  # answers are small, and keep_body reads them as they come
             event_hooks={"request": [put_together], "response": [Impatience(settings.silence_s), keep_body]},

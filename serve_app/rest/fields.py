@@ -16,9 +16,9 @@ NOT_BLANK = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NOT_BLANK)]
 Phone = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=NOT_BLANK)]
-Email = Annotated[
-    str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+\.[^@\s\x00-\x1f\x7f]+$")
-]
+_MAIL = r"[^@\s\x00-\x1f\x7f-\xa0]+"
+"""Control signs and spaces by number besides: what `\\s` is differs between those who read the pattern."""
+Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_MAIL}@{_MAIL}\.{_MAIL}$")]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=NOT_BLANK)]
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_MAX)]
 NewPassword = Annotated[str, StringConstraints(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX)]

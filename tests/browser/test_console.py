@@ -227,6 +227,7 @@ async def test_search_by_keyboard_alone_leads_to_an_interactions_waterfall(brows
     await focus(page, "Palavras")
     await page.keyboard.type("diarreia")
     await page.keyboard.press("Enter")
+    await expect(page.locator("td.said").filter(has_not_text="diarreia")).to_have_count(0)
     await expect(page.locator("td.said").first).to_contain_text("diarreia")
     await focus(page, "/")
     await page.keyboard.press("Enter")
