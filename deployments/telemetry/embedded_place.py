@@ -108,19 +108,27 @@ def _reachable(directory: Path) -> bool:
 
 
 def _public_copy(binaries: Path) -> Path:
-    """A copy of the binaries that others may run, for an environment below a closed directory such as /root."""
-    copy = ROOT_DIR / f"postgresql-{digest(binaries)}-{int((binaries / 'bin' / 'postgres').stat().st_mtime)}"
+    """A copy of the binaries that others may run, for an environment below a closed directory such as /root.
+
+    The programs look for their libraries three folders up, in the wheel's own: both are copied, side by side.
+    """
+    package = binaries.parent
+    mtime = int((binaries / "bin" / "postgres").stat().st_mtime)
+    copy = ROOT_DIR / f"pgserver-{digest(binaries)}-{mtime}"
     if not copy.exists():
         log.warning("embedded_binaries_copied from=%s to=%s reason=closed_parent", binaries, copy)
         new = copy.with_name(f"{copy.name}.{os.getpid()}")
-        ROOT_DIR.mkdir(mode=0o755, parents=True, exist_ok=True)
-        shutil.copytree(binaries, new, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        new.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for part in (binaries, package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                to = new / part.relative_to(package.parent)
+                shutil.copytree(part, to, symlinks=True, ignore=shutil.ignore_patterns("include"))
         for path in (new, *new.rglob("*")):
             path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or path.parent.name == "bin" else 0o044))
         with suppress(OSError):  # another process was first
             new.rename(copy)
         shutil.rmtree(new, ignore_errors=True)
-    return copy
+    return copy / binaries.relative_to(package.parent)
 
 
 def _unprivileged() -> pwd.struct_passwd:
