@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein
 
@@ -24,7 +25,7 @@ _UNWANTED = frozenset({"quero", "queria", "gosto", "pode", "posso", "e", "precis
 _GRAMMAR_REACH = 3
 """Content words that may stand between a body part and what is said of it."""
 _EXPLAINED_BY_INJURY = frozenset({"dor", "vermelho", "ardor", "seco"})
-_GRAMMAR_BREAKS = 1
+_GRAMMAR_BREAKS = 2
 """Clause ends that may stand between them: "pro joelho. — tá inchado?"."""
 _FEVER = "febre"
 _TROUBLES = frozenset({"sintoma", "doenca"})
@@ -97,7 +98,8 @@ def reading_of(text: str, lexicon: Lexicon) -> Reading:
     things = sorted([*things, *mangled_names(words, taken, lexicon)], key=lambda hit: hit.first)
     taken = _taken(len(words.content), things, troubles)
     injured = any(hit.name in lexicon.grammar.injuries for hit in troubles)
-    troubles = [*troubles, *_by_grammar(heard, taken, injured, lexicon), *_by_degrees(words)]
+    settled = _taken(len(words.content), things, (hit for hit in troubles if hit.length > 1))
+    troubles = [*troubles, *_by_grammar(heard, taken, settled, injured, lexicon), *_by_degrees(words)]
     troubles.sort(key=lambda hit: hit.first)
     denied = _denied(words)
     silent = not (things or troubles)
@@ -112,21 +114,36 @@ def reading_of(text: str, lexicon: Lexicon) -> Reading:
 
 
 def answered_no(words: Words, hit: Hit) -> bool:
-    """ "tosse seca? — não, com catarro": asked about and denied in the next turn."""
+    """ "tosse seca? — não, com catarro", "tem febre, sangue? — não": asked about and denied in the next turn."""
     at = words.content[hit.last] + 1
-    if at >= len(words.words) or words.quote(at, at) != "?":
+    asked = [i for i in range(at, min(at + _ASKED_REACH, len(words.words))) if words.quote(i, i) == "?"]
+    if not asked:
         return False
+    at = asked[0]
     while at < len(words.words) and words.words[at] == BREAK:
         at += 1
-    return words.words[at : at + 2] == ["nao", BREAK]
+    return words.words[at : at + 2] in (["nao", BREAK], ["nao"])
+
+
+_ASKED_REACH = 3
+"""Words from the end of what is asked about to its question mark: another thing may be asked in the same breath."""
 
 
 def denied_after(words: Words, hit: Hit) -> bool:
-    """ "tô suando frio não, é só garganta": denied at the end of its clause, as people of the North-East do."""
+    """ "tô suando frio não, é só garganta", "febre ele não teve": denied at the end of its clause."""
     at = words.content[hit.last] + 1
+    while words.words[at : at + 1] and words.words[at] in _SUBJECTS:
+        at += 1
     if words.words[at : at + 1] != ["nao"]:
         return False
-    return at + 1 == len(words.words) or (words.words[at + 1] == BREAK and words.quote(at + 1, at + 1) != "?")
+    at += 1
+    if words.words[at : at + 1] and words.words[at] in _HAVING:
+        at += 2 if words.words[at + 1 : at + 2] == ["nao"] else 1
+    return at == len(words.words) or (words.words[at] == BREAK and words.quote(at, at) != "?")
+
+
+_SUBJECTS = frozenset({"ele", "ela", "eles", "elas", "eu"})
+_HAVING = frozenset({"tem", "teve", "tive", "tenho", "tinha", "deu", "sinto", "sente", "senti", "sentiu", "apareceu"})
 
 
 def _narrowed(troubles: list[Hit], lexicon: Lexicon) -> list[Hit]:
@@ -155,9 +172,14 @@ def _put_right(word: str, stem: str, lexicon: Lexicon) -> str:
     if len(stem) < SOUND_STEM_AT_LEAST or stem in lexicon.known_stems or word in FILLERS or word in lexicon.everyday:
         return stem
     likely = lexicon.trouble_sounds.get(sound(stem))
-    if likely is None or likely[0] != stem[0] or Levenshtein.distance(likely, stem) > 1:
+    alike = likely is not None and (likely[0] == stem[0] or {likely[0], stem[0]} in _SAID_ALIKE)
+    if likely is None or not alike or Levenshtein.distance(likely, stem) > 1:
         return stem
     return likely
+
+
+_SAID_ALIKE = ({"e", "i"}, {"o", "u"})
+"""First letters that sound alike where the stress is elsewhere: "istufada", "intupido"."""
 
 
 def _covers(one: Hit, other: Hit) -> bool:
@@ -192,20 +214,22 @@ def _taken(size: int, *groups: Iterable[Hit]) -> list[bool]:
     return taken
 
 
-def _by_grammar(words: Words, taken: list[bool], injured: bool, lexicon: Lexicon) -> list[Hit]:
+def _by_grammar(words: Words, taken: list[bool], settled: list[bool], injured: bool, lexicon: Lexicon) -> list[Hit]:
     """Complaints said of a body part in words that no phrase foresaw: "o joelho voltou a doer".
 
-    An injury that was named explains pain, swelling and redness by itself.
+    An injury that was named explains pain, swelling and redness by itself. `taken` are the content words of all phrases
+    found, `settled` those of phrases of several words: "coçando" alone may still be said of the eye in "olho vermelho".
     """
     grammar = lexicon.grammar
     parts = grammar.parts.find(words)
+    parts = [*parts[:1], *(part for part in parts[1:] if not _reached(words, part))]
     if not parts:
         return []
     hits: list[Hit] = []
     for said in grammar.complaints.find(words):
         if injured and said.name in _EXPLAINED_BY_INJURY:
             continue
-        near = [part for part in parts if _related(words, part, said, taken)]
+        near = [part for part in parts if _related(words, part, said, taken, settled)]
         near.sort(key=lambda part: min(abs(part.first - said.last), abs(said.first - part.last)))
         for part in near:
             name = grammar.names.get((part.name, said.name))
@@ -213,6 +237,17 @@ def _by_grammar(words: Words, taken: list[bool], injured: bool, lexicon: Lexicon
                 hits.append(Hit(name, min(part.first, said.first), max(part.last, said.last)))
                 break
     return hits
+
+
+def _reached(words: Words, part: Hit) -> bool:
+    """True when what another part has only reaches `part`: "o dente dói até o ouvido", "desce pro pescoço"."""
+    at = words.content[part.first]
+    before = words.words[max(0, at - 3) : at]
+    return "ate" in before or any(one in _SPREADS and to in _TOWARDS for one, to in pairwise(before))
+
+
+_SPREADS = frozenset({"desce", "desceu", "descendo", "corre", "irradia", "irradiando", "sobe", "subindo", "foi", "vai"})
+_TOWARDS = frozenset({"pra", "pro", "pras", "pros", "para", "no", "na", "pelo", "pela"})
 
 
 def _by_degrees(words: Words) -> list[Hit]:
@@ -224,11 +259,11 @@ def _by_degrees(words: Words) -> list[Hit]:
     return [Hit(_FEVER, place, place)]
 
 
-def _related(words: Words, part: Hit, said: Hit, taken: list[bool]) -> bool:
+def _related(words: Words, part: Hit, said: Hit, taken: list[bool], settled: list[bool]) -> bool:
     first, last = min(part.last, said.last), max(part.first, said.first)
     if last - first > _GRAMMAR_REACH + 1 or last <= first:
         return False
-    if all(taken[part.first : part.last + 1]) and all(taken[said.first : said.last + 1]):
+    if all(taken[part.first : part.last + 1]) and all(settled[said.first : said.last + 1]):
         return False
     return sum(words.stems[words.content[i]] == BREAK for i in range(first, last)) <= _GRAMMAR_BREAKS
 

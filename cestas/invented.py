@@ -31,7 +31,8 @@ def is_invented(text: str) -> bool:
 
 
 def _loops(words: list[str]) -> bool:
-    return any(_repeats(words, size) for size in range(1, _LONGEST_LOOP + 1))
+    longest = min(_LONGEST_LOOP, len(words) // _LOOP_WORDS) if len(set(words)) < len(words) else 0
+    return any(_repeats(words, size) for size in range(1, longest + 1))
 
 
 def _repeats(words: list[str], size: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cestas.data_files import DATA_DIR, DataError, load_taxonomy, read_json
 from cestas.guess import Guesser
+from cestas.inflection import diminutives, verb_forms
 from cestas.judge import Judge
 from cestas.knowledge import Category, Complaint, Product, ProductClass, Status, category
 from cestas.matching import PhraseBook
@@ -86,6 +87,7 @@ class Lexicon:
     safety: Mapping[str, Any]
     """The safety gate's rules and red flags as the file has them; `cestas.safety` gives them their meaning."""
     _resolved: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    _contents: dict[frozenset[str], tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, directory: Path = DATA_DIR) -> Lexicon:
@@ -125,7 +127,17 @@ class Lexicon:
         return _canonical(name, self.troubles)
 
     def contents(self, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """All ingredients and all classes of the named products."""
+        """All ingredients and all classes of the named products; remembered for what a label resolves to."""
+        if not isinstance(names, frozenset):
+            return self._all_of(names)
+        known = self._contents.get(names)
+        if known is None:
+            known = self._all_of(names)
+            if len(self._contents) < _RESOLVED_AT_MOST:
+                self._contents[names] = known
+        return known
+
+    def _all_of(self, names: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
         ingredients: set[str] = set()
         classes: set[str] = set()
         for name in names:
@@ -307,9 +319,17 @@ def _book(records: Iterable[dict[str, Any]]) -> PhraseBook:
 
 
 def _grammar(body: dict[str, Any]) -> Grammar:
+    parts = PhraseBook((said, part) for part, phrases in body["partes"].items() for said in phrases)
+    complaints = PhraseBook((said, name) for name, phrases in body["queixas"].items() for said in phrases)
+    for part, phrases in body["partes"].items():
+        for small in (small for said in phrases for small in diminutives(said)):
+            parts.add(small, part)
+    for name, verbs in body["verbos"].items():
+        for form in (form for verb in verbs for form in verb_forms(verb)):
+            complaints.add(form, name)
     return Grammar(
-        parts=PhraseBook((said, part) for part, phrases in body["partes"].items() for said in phrases),
-        complaints=PhraseBook((said, name) for name, phrases in body["queixas"].items() for said in phrases),
+        parts=parts,
+        complaints=complaints,
         names={(r["parte"], r["queixa"]): r["nome"] for r in body["sintomas"]},
         injuries=frozenset(body["lesoes"]),
         wider={name: frozenset(general) for name, general in body["mais_gerais"].items()},

@@ -50,11 +50,12 @@ class PhraseBook:
 
     def find(self, words: Words) -> list[Hit]:
         """Longest matches from left to right, none overlapping another, none across punctuation."""
-        stems = [words.stems[i] for i in words.content]
-        hits = _scan(self._content, stems)
+        hits = _scan(self._content, words.content_stems)
         if not self._literal:
             return hits
         literal = [_in_content(hit, words) for hit in _scan(self._literal, words.words)]
+        if not literal:
+            return hits
         literal = [hit for hit in literal if not any(_inside(hit, other) for other in hits)]
         kept = [hit for hit in hits if not any(_inside(hit, other) or hit == other for other in literal)]
         kept = [hit for hit in kept if not any(_same_place(hit, other) for other in literal)]
@@ -79,7 +80,7 @@ class CueBook:
     def named(self, words: Words) -> frozenset[str]:
         """The groups of which a phrase is there."""
         found: set[str] = set()
-        _gather(self._content, [words.stems[i] for i in words.content], found)
+        _gather(self._content, words.content_stems, found)
         _gather(self._literal, words.words, found)
         return frozenset(found)
 
@@ -87,6 +88,8 @@ class CueBook:
 def _gather(root: dict[str, Any], parts: Sequence[str], found: set[str]) -> None:
     for at, first in enumerate(parts):
         node = root.get(first)
+        if node is None:
+            continue
         index = at
         while node is not None and first != BREAK:
             found.update(node.get(_HERE, ()))
@@ -114,26 +117,27 @@ def _insert(root: dict[str, Any], parts: Sequence[str], name: str) -> str | None
 
 def _scan(root: dict[str, Any], parts: Sequence[str]) -> list[Hit]:
     hits: list[Hit] = []
-    at = 0
-    while at < len(parts):
-        hit = _longest(root, parts, at) if parts[at] in root else None
-        if hit is None:
-            at += 1
-        else:
-            hits.append(hit)
-            at = hit.last + 1
+    free = 0
+    for at, part in enumerate(parts):
+        if part in root and at >= free:
+            hit = _longest(root, parts, at)
+            if hit is not None:
+                hits.append(hit)
+                free = hit.last + 1
     return hits
 
 
 def _longest(root: dict[str, Any], parts: Sequence[str], at: int) -> Hit | None:
-    node, best = root, None
+    """The longest phrase that begins at `at`; the punctuation between clauses is in no phrase, so none crosses it."""
+    node: dict[str, Any] | None = root
+    name, last = None, at
     for index in range(at, len(parts)):
-        if parts[index] == BREAK or parts[index] not in node:
+        node = node.get(parts[index]) if node is not None else None
+        if node is None:
             break
-        node = node[parts[index]]
         if _HERE in node:
-            best = Hit(node[_HERE], at, index)
-    return best
+            name, last = node[_HERE], index
+    return None if name is None else Hit(name, at, last)
 
 
 def _in_content(hit: Hit, words: Words) -> Hit:

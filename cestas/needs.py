@@ -56,7 +56,7 @@ def named(parts: Iterable[Entities], texts: Sequence[str], lexicon: Lexicon) -> 
     complaints = {name for part in parts for name in (*part.symptoms, *part.diseases)} - guessed
     asked_for = {name for part in parts for name in part.medicines if name not in part.in_use}
     medicines = {name for name in asked_for if name in lexicon.products and lexicon.products[name].suggestible}
-    kinds = set() if asked_for else {name for name in asked if name in lexicon.complaints}
+    kinds = set() if asked_for else {name for name in asked if name in lexicon.complaints} - _NOT_BY_ITSELF
     lasting = set(lexicon.people.by_disease) if any(part.contexts for part in parts) else set()
     pressing = set() if _is_prevention(texts) else {n for n in complaints - lasting if not _for_articles(n, lexicon)}
     anything = bool(pressing or medicines or kinds) and any(_is_need(text, lexicon) for text in texts)
@@ -76,6 +76,10 @@ _ARTICLES_DO = word_set(
     REPELENTES_PICADAS PRESERVATIVOS_LUBRIFICANTES FIO_DENTAL_ESCOVAS"""
 )
 """Micro categories of complaints that no medicine is for."""
+
+
+_NOT_BY_ITSELF = frozenset({"anticoncepcional", "remedio para emagrecer"})
+"""Kinds of products asked for of which none is sold freely as a medicine: such a request opens the way to no other."""
 
 
 def _is_need(text: str, lexicon: Lexicon) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -54,14 +54,15 @@ class Rule:
     block_ingredients: frozenset[str]
     except_ingredients: frozenset[str]
 
-    def applies(self, known: _Known) -> bool:
-        """True when the person, what they take or what they complain of meets the rule."""
-        return bool(
-            self.situations & known.situations
-            or self.with_classes & known.classes
-            or self.with_ingredients & known.ingredients
-            or self.with_complaints & known.complaints
+    def triggers(self) -> list[str]:
+        """Whatever makes the rule apply, one of which is enough."""
+        kinds = (
+            ("s", self.situations),
+            ("c", self.with_classes),
+            ("i", self.with_ingredients),
+            ("q", self.with_complaints),
         )
+        return [_trigger(kind, name) for kind, names in kinds for name in names]
 
     def forbids(self, ingredients: frozenset[str], classes: frozenset[str]) -> bool:
         """True when something of these contents is what the rule holds back."""
@@ -82,6 +83,11 @@ class RedFlag:
     all_of: tuple[tuple[frozenset[str], frozenset[str]], ...]
     """Pairs (complaints, situations): one of each must have been named; empty situations mean anybody."""
 
+    def triggers(self) -> list[str]:
+        """Its id, the parts and the complaints of which it needs one at least."""
+        parts = (_trigger("p", part) for group in self.together for part in group)
+        return [self.id, *parts, *(_trigger("q", name) for names, _ in self.all_of for name in names)]
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -93,6 +99,10 @@ class _Known:
     complaints: frozenset[str]
     allergies: frozenset[str]
     """Ingredients and classes that somebody reacts to, with all classes of the products named so."""
+
+    def by_kind(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Everything that a rule may apply to, by the kind of its trigger."""
+        return (("s", self.situations), ("c", self.classes), ("i", self.ingredients), ("q", self.complaints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +118,40 @@ class Gate:
     """Words that raise a flag only as they stand ("dor muito forte na barriga")."""
     parts: PhraseBook
     """Words that raise a flag together with others, as themselves."""
+    triggers: Mapping[str, frozenset[int]]
+    """What a rule applies to (`_trigger` of a situation, class, ingredient, complaint) → places in `rules`."""
+    raised_by: Mapping[str, frozenset[int]]
+    """An id of a flag, a part (`_trigger`) or a complaint → places in `flags` of those that it may raise."""
+
+    def applying(self, known: _Known) -> list[Rule]:
+        """The rules that the person, what they take or what they complain of meets, in their order."""
+        places: set[int] = set()
+        for kind, names in known.by_kind():
+            for name in names:
+                places |= self.triggers.get(_trigger(kind, name), _NONE)
+        return [self.rules[place] for place in sorted(places)]
+
+    def likely(self, raised: Set[str], parts: Set[str], known: _Known) -> list[RedFlag]:
+        """The flags that may be up, in their order: every other one names nothing that was said."""
+        keys = (*raised, *(_trigger("p", part) for part in parts), *(_trigger("q", name) for name in known.complaints))
+        places = {place for key in keys for place in self.raised_by.get(key, _NONE)}
+        return [self.flags[place] for place in sorted(places)]
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _trigger(kind: str, name: str) -> str:
+    return f"{kind}:{name}"
+
+
+def _places(keys: Sequence[Iterable[str]]) -> dict[str, frozenset[int]]:
+    """Each key → the positions of those that have it."""
+    found: dict[str, set[int]] = {}
+    for place, mine in enumerate(keys):
+        for key in mine:
+            found.setdefault(key, set()).add(place)
+    return {key: frozenset(places) for key, places in found.items()}
 
 
 def check(
@@ -133,7 +177,7 @@ def check(
         return SafetyVerdict((), tuple(Block(item.id, ALERT_RULE) for item in items), alert)
     kept: list[Item] = []
     blocked: list[Block] = []
-    applying = [rule for rule in gate.rules if rule.applies(known)]
+    applying = gate.applying(known)
     wanted = named(parts, texts, lexicon) if texts else None
     for item in items:
         rule_id = _blocking(item, known, applying, lexicon) or _needless(item, wanted, gate, lexicon)
@@ -166,18 +210,10 @@ def _known(parts: Iterable[Entities], lexicon: Lexicon) -> _Known:
 
 def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexicon) -> str:
     """The id of the rule that holds `item` back; empty when none does."""
-    names = lexicon.resolve(item.suggestion)
-    mentioned = lexicon.resolve(item.explanation)
-    if not names:
-        return UNKNOWN_RULE
-    products = [lexicon.products[name] for name in names]
-    if not all(product.suggestible for product in products):
-        return STATUS_RULE
-    if not all(lexicon.products[name].suggestible for name in mentioned):
-        return STATUS_RULE
-    if any(_too_strong(item.suggestion, product) for product in products):
-        return STATUS_RULE
-    ingredients, classes = lexicon.contents(names)
+    rule_id = _never(item.suggestion, item.explanation, lexicon)
+    if rule_id:
+        return rule_id
+    ingredients, classes = lexicon.contents(lexicon.resolve(item.suggestion))
     if any(f"alergia:{name}" in known.situations for name in ingredients | classes) or _cross_allergy(known, classes):
         return ALLERGY_RULE
     for rule in applying:
@@ -189,6 +225,19 @@ def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexi
     if any(name in lexicon.classes and lexicon.classes[name].unrepeatable for name in shared):
         return CLASS_RULE
     return ""
+
+
+@lru_cache(maxsize=10_000)
+def _never(suggestion: str, explanation: str, lexicon: Lexicon) -> str:
+    """The id of the rule that holds an item of these words back from everybody; empty when none does."""
+    names = lexicon.resolve(suggestion)
+    if not names:
+        return UNKNOWN_RULE
+    products = [lexicon.products[name] for name in (*names, *lexicon.resolve(explanation))]
+    if not all(product.suggestible for product in products):
+        return STATUS_RULE
+    strong = any(_too_strong(suggestion, lexicon.products[name]) for name in names)
+    return STATUS_RULE if strong else ""
 
 
 _ROUTES = word_set(
@@ -252,7 +301,7 @@ def _alert(gate: Gate, known: _Known, texts: Sequence[str]) -> str:
     books = (gate.phrases, gate.literal)
     raised = {name for text in texts if text for book in books for name in _said(book, words_of(text))}
     parts = {name for text in texts if text for name in _said(gate.parts, words_of(text))}
-    for flag in gate.flags:
+    for flag in gate.likely(raised, parts, known):
         if flag.id in raised or (parts and any(wanted <= parts for wanted in flag.together)):
             return flag.alert
         if not known.complaints:
@@ -284,9 +333,13 @@ def _said(phrases: PhraseBook, words: Words) -> set[str]:
 @lru_cache(maxsize=4)
 def _gate(key: _ById) -> Gate:
     flags = key.safety["bandeiras"]
+    rules = tuple(_rule(r) for r in key.safety["regras"])
+    red = tuple(_flag(r) for r in flags)
     return Gate(
-        rules=tuple(_rule(r) for r in key.safety["regras"]),
-        flags=tuple(_flag(r) for r in flags),
+        rules=rules,
+        flags=red,
+        triggers=_places([rule.triggers() for rule in rules]),
+        raised_by=_places([flag.triggers() for flag in red]),
         needs=tuple(need_of(r) for r in key.safety["necessidades"]),
         phrases=PhraseBook((said, r["id"]) for r in flags for said in r["falas"]),
         literal=PhraseBook(((said, r["id"]) for r in flags for said in r.get("literais", ())), literal=True),

@@ -129,6 +129,7 @@ class BodyFile(_Record):
 
     partes: dict[str, list[Text]]
     queixas: dict[str, list[Text]]
+    verbos: dict[str, list[Text]]
     sintomas: list[PairRecord]
     lesoes: list[Text]
     mais_gerais: dict[str, list[Text]]

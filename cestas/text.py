@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 BREAK = "|"
@@ -43,8 +44,8 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", text).translate(_FOLD)
 
 
-_WHOLE = word_set("dois seis depois")
-"""Words whose final s is no plural: "dois" must not become "doi" (dói)."""
+_WHOLE = word_set("dois seis depois teste testes mamae fungando fungar junto")
+"""Words that share a stem with another one: dois (dói), teste (testa), mamãe (mama), fungar (fungo), junto (junta)."""
 
 
 @lru_cache(maxsize=20_000)
@@ -70,37 +71,48 @@ def slug(text: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", fold(text)))
 
 
+def _rule(needs: str, pattern: str, replacement: str) -> tuple[tuple[str, ...], Callable[[str], str]]:
+    """A rewriting of sounds, and the pieces of which a word must hold one for it to change anything."""
+    if re.escape(pattern) == pattern:
+        return (pattern,), lambda word: word.replace(pattern, replacement)
+    compiled = re.compile(pattern)
+    return tuple(needs.split()), lambda word: compiled.sub(replacement, word)
+
+
 _SOUNDS = (
-    (re.compile(r"ph"), "f"),
-    (re.compile(r"[yj](?=[^aeiou]|$)"), "i"),
-    (re.compile(r"th"), "t"),
-    (re.compile(r"(?:ch|sh)"), "x"),
-    (re.compile(r"x$"), "ks"),
-    (re.compile(r"qu(?=[eiy])|q|ck"), "k"),
-    (re.compile(r"s?c(?=[eiy])|ss|sc(?=[eiy])|xc(?=[eiy])|z|ts"), "s"),
-    (re.compile(r"c"), "k"),
-    (re.compile(r"g(?=[eiy])"), "j"),
-    (re.compile(r"gu(?=[ei])"), "g"),
-    (re.compile(r"w"), "v"),
-    (re.compile(r"lh"), "li"),
-    (re.compile(r"nh"), "ni"),
-    (re.compile(r"h"), ""),
-    (re.compile(r"y"), "i"),
-    (re.compile(r"l(?=[^aeiou]|$)"), "u"),
-    (re.compile(r"[nm](?=[^aeiou]|$)"), "n"),
-    (re.compile(r"x"), "s"),
-    (re.compile(r"e"), "i"),
-    (re.compile(r"o"), "u"),
-    (re.compile(r"(.)\1+"), r"\1"),
+    _rule("", "ph", "f"),
+    _rule("y j", r"[yj](?=[^aeiou]|$)", "i"),
+    _rule("", "th", "t"),
+    _rule("h", r"(?:ch|sh)", "x"),
+    _rule("x", r"x$", "ks"),
+    _rule("q ck", r"qu(?=[eiy])|q|ck", "k"),
+    _rule("c ss z ts", r"s?c(?=[eiy])|ss|sc(?=[eiy])|xc(?=[eiy])|z|ts", "s"),
+    _rule("", "c", "k"),
+    _rule("g", r"g(?=[eiy])", "j"),
+    _rule("gu", r"gu(?=[ei])", "g"),
+    _rule("", "w", "v"),
+    _rule("", "lh", "li"),
+    _rule("", "nh", "ni"),
+    _rule("", "h", ""),
+    _rule("", "y", "i"),
+    _rule("l", r"l(?=[^aeiou]|$)", "u"),
+    _rule("n m", r"[nm](?=[^aeiou]|$)", "n"),
+    _rule("", "x", "s"),
+    _rule("", "e", "i"),
+    _rule("", "o", "u"),
 )
+_DOUBLED = re.compile(r"(.)\1+")
 
 
 @lru_cache(maxsize=20_000)
 def sound(word: str) -> str:
     """How a folded word sounds to a Brazilian ear: words that are confused in speech share a key."""
-    for pattern, replacement in _SOUNDS:
-        word = pattern.sub(replacement, word)
-    return word
+    for needs, rewrite in _SOUNDS:
+        for piece in needs:
+            if piece in word:
+                word = rewrite(word)
+                break
+    return _DOUBLED.sub(r"\1", word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,12 @@ class Words:
     spans: list[tuple[int, int]]
     content: list[int]
     """Positions of the words that are not fillers."""
+    content_stems: list[str] = field(init=False, repr=False, compare=False)
+    """The stems at these positions: what phrases are looked up by."""
+
+    def __post_init__(self) -> None:
+        """Pick the stems once, as every vocabulary looks at them."""
+        object.__setattr__(self, "content_stems", [self.stems[at] for at in self.content])
 
     def quote(self, first: int, last: int) -> str:
         """The words `first` to `last` (inclusive positions in `words`) as they were written."""
