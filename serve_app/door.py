@@ -112,6 +112,8 @@ class Door:
         self._admission = Admission(settings.ingress)
         self._sessions: dict[str, CounterSession] = {}
         self._connected: dict[str, Connection] = {}
+        self._gone: dict[str, int] = {}
+        """Sessions whose socket has closed since the last roll call, with their epochs: anybody may have them."""
         self._owned: set[asyncio.Task[None]] = set()
         self._registry = Registry(records, metrics, self._roll_call, self._told)
         self._pulse = Pulse(self._beat)
@@ -250,7 +252,7 @@ class Door:
         session is connected and alive, here or on another replica.
         """
         if shake.sessao is None or self._is_anothers(shake.sessao, counter):
-            return str(uuid4()), new_epoch(), SessionState()
+            return self._begun(shake.generation)
         await self._take_over(shake.sessao)
         epoch = await self._registry.claim(shake.sessao)
         if epoch is None:
@@ -268,6 +270,16 @@ class Door:
             return str(uuid4()), new_epoch(), SessionState()
         self.metrics.count("sessions_resumed", known="parte" if state.partial else "tudo")
         return shake.sessao, epoch, state
+
+    def _begun(self, generation: wire.Generation) -> tuple[str, int, SessionState]:
+        """A new session. The register hears of it at once, so that nobody gets it elsewhere; nobody waits for that."""
+        session_id = str(uuid4())
+        if generation == 4:
+            self._own(self._enlist(session_id))
+        return session_id, new_epoch(), SessionState()
+
+    async def _enlist(self, session_id: str) -> None:
+        await self._registry.claim(session_id)
 
     def _is_anothers(self, session_id: str, counter: Counter) -> bool:
         """Whether a session of this replica is another counter's: it is neither closed nor waited for then."""
@@ -311,6 +323,9 @@ class Door:
             if self._connected.get(session_id) is connection:
                 del self._connected[session_id]
             session.disconnected()
+            if session.start.generation == 4:
+                self._gone[session_id] = session.start.epoch
+                self._registry.wake()
             self._own(self._forget_when_done(session))
 
     async def _pump(self, socket: WebSocket, connection: Connection) -> None:
@@ -347,11 +362,13 @@ class Door:
             for session_id, connection in self._connected.items()
             if connection.session.start.generation == 4
         )
-        held += tuple(
-            Held(session_id, session.start.epoch, math.inf)
+        pending = {
+            session_id: session.start.epoch
             for session_id, session in self._sessions.items()
-            if session_id not in self._connected and session.start.generation == 4 and session.pending
-        )
+            if session.start.generation == 4 and session.pending
+        }
+        away, self._gone = {**self._gone, **pending}, {}
+        held += tuple(Held(name, epoch, math.inf) for name, epoch in away.items() if name not in self._connected)
         return RollCall(replica, self.host.node, self.counters, held, self.leaving)
 
     async def _told(self, answer: RollAnswer) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol
 from uuid import uuid4
 
@@ -17,6 +18,8 @@ log = logging.getLogger("balto.door")
 CLAIM_TIMEOUT_S = 1.0
 """A counter at the door is not kept waiting for longer: then each replica knows of its own sessions only."""
 ROLL_CALL_EVERY_S = 1.0
+ROLL_CALL_SOON_S = 0.1
+"""No two roll calls are closer, however many counters go."""
 ROLL_CALL_TIMEOUT_S = 2.0
 
 
@@ -49,6 +52,7 @@ class Registry:
         self._present = present
         self._told = told
         self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
 
     def start(self) -> None:
         """Begin to answer; again: nothing."""
@@ -60,6 +64,10 @@ class Registry:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """A counter has gone: let the next roll call come soon, or another replica refuses it for up to two seconds."""
+        self._news.set()
 
     async def claim(self, session_id: str) -> int | None:
         """The epoch with which the session is ours; None: it is alive on another replica."""
@@ -86,7 +94,10 @@ class Registry:
                 await self.call()
             except Exception as exc:  # a fault of ours: the next roll call must still come
                 log.error("roll_call_failed error=%s", type(exc).__name__)
-            await asyncio.sleep(ROLL_CALL_EVERY_S)
+            await asyncio.sleep(ROLL_CALL_SOON_S)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._news.wait(), ROLL_CALL_EVERY_S - ROLL_CALL_SOON_S)
+            self._news.clear()
 
     def _unanswered(self, exc: Exception) -> None:
         self._metrics.count("registry_unanswered")

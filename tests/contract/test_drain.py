@@ -204,3 +204,27 @@ async def test_older_counters_are_answered_before_they_are_closed(generation):
         got, code = await to_the_end(socket)
         await leaving
     assert ([m["comando"] for m in got], code) == (["recomendar"], 1012)
+
+
+async def test_a_session_begun_a_moment_ago_is_refused_elsewhere():
+    async with two_doors() as (one, other), one.counter(AUTH) as first:
+        begun = (await messages(first, is_("sessao")))[-1]["sessao"]
+        async with other.counter({**AUTH, "sessao": begun}) as second:
+            got, code = await to_the_end(second)
+    assert (code, got[-1]["codigo"]) == (4005, "sessao_em_uso")
+
+
+async def test_a_session_whose_socket_has_closed_goes_on_elsewhere_well_before_it_would_count_as_silent():
+    async with two_doors() as (one, other):
+        async with one.counter(AUTH) as first:
+            begun = (await messages(first, is_("sessao")))[-1]["sessao"]
+            await answered(one, first)
+        code, tries = 4005, 0
+        while code == 4005 and tries < 5:
+            await asyncio.sleep(0.15)
+            tries += 1
+            async with other.counter({**AUTH, "sessao": begun}) as second:
+                got = await messages(second, lambda message: message["comando"] in ("sessao", "erro"))
+                code = 4005 if got[-1]["comando"] == "erro" else 0
+    assert code == 0, f"still refused after {0.15 * tries:.2f} s"
+    assert got[-1]["sessao"] == begun
