@@ -7,6 +7,7 @@ import asyncio
 import copy
 import itertools
 import json
+import signal
 import sys
 import time
 import wave
@@ -193,9 +194,10 @@ def main() -> int:
     """Start a service, connect counters, redeploy it under them, report; 0 when nothing was lost, doubled or silent."""
     parser = argparse.ArgumentParser(prog="python -m serve_app.rolling", description=main.__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "serve_config.yaml")
-    parser.add_argument("--counters", type=int, default=6)
+    parser.add_argument("--counters", type=int, default=6, help="few: the demonstration recogniser has to follow them")
     parser.add_argument("--json", action="store_true", help="the report as one line of JSON, last")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # or what was started outlives us
     try:
         service = Service(options.config, lean=False)
         with service.started():
