@@ -14,17 +14,15 @@ _ENDINGS: Final = {
 }
 """Infinitive ending → the endings that are heard of what a body does: third person, past, gerund, participle."""
 _BEFORE_E: Final = {"c": "qu", "g": "gu", "ç": "c"}
-"""How a root of a verb in -ar is spelt before an e: fincar → finque, coçar → coce."""
+"""How a root is spelt before an e or an i: fincar → finque, coçar → coce, boca → boquinha."""
 
 
 def verb_forms(infinitive: str) -> Iterator[str]:
     """The folded forms of a regular verb ("latejar" → latejar, lateja, latejava, …); its cedilla tells ç from c."""
     root, ending = infinitive[:-2], fold(infinitive[-2:])
     for form in _ENDINGS[ending].split():
-        softened = (
-            root[:-1] + _BEFORE_E[root[-1]] if ending == "ar" and form[0] == "e" and root[-1] in _BEFORE_E else root
-        )
-        yield fold(softened + form)
+        before_e = ending == "ar" and form[0] == "e"
+        yield fold(root[:-1] + (_BEFORE_E.get(root[-1], root[-1]) if before_e else root[-1]) + form)
 
 
 def diminutives(noun: str) -> tuple[str, ...]:
@@ -38,7 +36,7 @@ def diminutives(noun: str) -> tuple[str, ...]:
     gender = "a" if word.endswith("a") else "o"
     if word[-1] not in "aeo":
         return (f"{word}inh{gender}", f"{word}zinh{gender}")
-    softened = {"c": "qu", "g": "gu", "ç": "c"}.get(noun[-2], word[-2])
+    softened = _BEFORE_E.get(noun[-2], word[-2])
     return (f"{word[:-2]}{softened}inh{gender}",)
 
 

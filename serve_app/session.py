@@ -112,9 +112,7 @@ class CounterSession:
 
     def _listen(self) -> None:
         """Look at what has gathered."""
-        pcm, self._gathered = self._gathered, b""
-        for utterance in self._segmenter.feed(pcm):
-            self._take(utterance)
+        self._segment()
         if self._ear is not None:
             self._ear.follow(self._segmenter.certain_from)
         else:  # an ear passes on what is said as it is said
@@ -122,6 +120,11 @@ class CounterSession:
         if self._speculates:
             self._speculate()
         self._tell_received()
+
+    def _segment(self) -> None:
+        pcm, self._gathered = self._gathered, b""
+        for utterance in self._segmenter.feed(pcm):
+            self._take(utterance)
 
     def command(self, message: str) -> None:
         """Take a text message."""
@@ -196,8 +199,8 @@ class CounterSession:
             self._own(self._close_when_done(list(self._tasks)))
 
     def _flush(self) -> None:
-        self._listen()
         self._withdraw()
+        self._segment()
         for utterance in self._segmenter.feed(self._decoder.flush()) + self._segmenter.flush():
             self._take(utterance)
 

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -65,6 +66,8 @@ def _link(terminal: int, begun_s: float) -> tuple[str, str]:
     printed = ""
     with contextlib.suppress(OSError):  # nobody writes there any more: `make run` has ended
         while time.monotonic() - begun_s < READY_WITHIN_S:
+            if not select.select([terminal], [], [], 1.0)[0]:
+                continue
             printed += os.read(terminal, 65536).decode(errors="replace").replace("\r\n", "\n")
             found = _LINK.search(printed)
             if found:
