@@ -30,6 +30,11 @@ class RulesAdvice:
     alert: str
 
 
+def prepare(lexicon: Lexicon, catalogue: Catalogue) -> None:
+    """Do once, in some milliseconds, what the first customers would else wait for: rules converted, labels resolved."""
+    check(tuple(catalogue.items()), Entities(), lexicon, catalogue)
+
+
 def advise(
     text: str,
     lexicon: Lexicon,

@@ -165,6 +165,8 @@ def _merged(troubles: list[Hit], situations: list[str], lexicon: Lexicon) -> lis
 def _as_heard(words: Words, lexicon: Lexicon) -> Words:
     """`words` with misspelt words of complaints put right by their sound ("cabesa" → "cabeca")."""
     stems = [_put_right(word, stem, lexicon) for word, stem in zip(words.words, words.stems, strict=True)]
+    if stems == words.stems:
+        return words
     return Words(words.text, words.words, stems, words.spans, words.content)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
 
-from cestas.lexicon import Lexicon
+from cestas.lexicon import SOUNDS_APART, Lexicon
 from cestas.matching import Hit
 from cestas.text import BREAK, FILLERS, Words, sound, word_set
 
@@ -34,6 +34,20 @@ _UNKNOWN_AT_LEAST = 3
 """Letters of a word below which it is not worth asking whether it is known."""
 
 
+class _Heard(NamedTuple):
+    """What is asked of the same words again and again: lists over all of them, but for `taken`."""
+
+    words: Words
+    taken: list[bool]
+    """Over the content words: part of what is understood already."""
+    odd: list[bool]
+    """No word of everyday talk."""
+    unknown: list[bool]
+    """Odd, and none of the lexicon's either."""
+    pieces: list[str]
+    """The word, or nothing where it is the stuttered beginning of the next one ("re re pelente")."""
+
+
 def mangled_names(words: Words, taken: list[bool], lexicon: Lexicon) -> list[Hit]:
     """Products that words not yet `taken` sound like, in the order heard."""
     hits: list[Hit] = []
@@ -41,11 +55,12 @@ def mangled_names(words: Words, taken: list[bool], lexicon: Lexicon) -> list[Hit
     if True not in odd:
         return hits
     unknown = [is_odd and _unknown(words, at, lexicon) for at, is_odd in enumerate(odd)]
+    heard = _Heard(words, taken, odd, unknown, _pieces(words.words))
     index = 0
     while index < len(words.content):
         at = words.content[index]
-        near = sum(odd[max(0, at - 1) : at + _JOINED_AFTER + 1]) or sum(odd[at : at + _SYLLABLES]) >= _STRANGE_AT_LEAST
-        hit = _at(words, index, taken, odd, unknown, lexicon) if near and not taken[index] else None
+        near = True in odd[max(0, at - 1) : at + _JOINED_AFTER + 1] or _is_strange(odd[at : at + _SYLLABLES])
+        hit = _at(heard, index, lexicon) if near and not taken[index] else None
         if hit is not None:
             hits.append(hit)
             index = hit.last + 1
@@ -54,19 +69,29 @@ def mangled_names(words: Words, taken: list[bool], lexicon: Lexicon) -> list[Hit
     return hits
 
 
-def _at(
-    words: Words, index: int, taken: list[bool], odd: list[bool], unknown: list[bool], lexicon: Lexicon
-) -> Hit | None:
+def _pieces(words: list[str]) -> list[str]:
+    stuttered = (len(word) <= _SYLLABLE and following.startswith(word) for word, following in pairwise(words))
+    return [*("" if again else word for word, again in zip(words, stuttered, strict=False)), *words[-1:]]
+
+
+def _is_strange(odd: list[bool]) -> bool:
+    return odd.count(True) >= _STRANGE_AT_LEAST
+
+
+def _at(heard: _Heard, index: int, lexicon: Lexicon) -> Hit | None:
+    words, unknown = heard.words, heard.unknown
     at = words.content[index]
     word = words.words[at]
     if word == BREAK or word.isdigit():
         return None
-    joins = [*_syllables(words, index, taken, odd), *_joins(words, index, taken, odd)]
+    joins = [*_syllables(heard, index), *_joins(heard, index)]
     for join in joins:
-        name = lexicon.sounds.get(sound(join.joined)) if _broken(join, odd, unknown) else None
+        name = lexicon.sounds.get(sound(join.joined)) if _broken(join, heard) else None
         if name is not None:
             return Hit(name, index, join.last_content)
-    for join in reversed([join for join in joins if True in unknown[join.first : join.last + 1]]):
+    for join in reversed(joins):
+        if len(join.joined) < _AT_LEAST or True not in unknown[join.first : join.last + 1]:
+            continue
         if words.words[join.first] in FILLERS and words.words[join.first] not in _SPLIT_OFF:
             continue
         if any(word.endswith(_CONJUGATED) for word in words.words[join.first : join.last + 1]):
@@ -77,8 +102,7 @@ def _at(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Join:
+class _Join(NamedTuple):
     """Words `first` to `last` written as one."""
 
     joined: str
@@ -87,53 +111,56 @@ class _Join:
     last_content: int
 
 
-def _joins(words: Words, index: int, taken: list[bool], odd: list[bool]) -> list[_Join]:
+_NEIGHBOURS = ((0, _JOINED_AFTER), (1, 2), (0, 2), (1, 1), (0, 1), (1, 0), (0, 0))
+"""Words before and after the first that are joined to it, longest first."""
+
+
+def _joins(heard: _Heard, index: int) -> list[_Join]:
     """The word alone and joined to its neighbours as heard ("dor flex", "de pirona"), longest first.
 
     Where none of the words is `odd`, everything is understood, and nothing joined.
     """
-    at = words.content[index]
-    size = len(words.words)
-    can_lead = at > 0 and words.words[at - 1] in FILLERS
+    words = heard.words.words
+    at = heard.words.content[index]
+    can_lead = at > 0 and words[at - 1] in FILLERS
     joins = []
-    for before, after in ((0, _JOINED_AFTER), (1, 2), (0, 2), (1, 1), (0, 1), (1, 0), (0, 0)):
+    for before, after in _NEIGHBOURS:
         first, last = at - before, at + after
-        if last >= size or (before and not can_lead) or True not in odd[first : last + 1]:
+        if last >= len(words) or (before and not can_lead) or True not in heard.odd[first : last + 1]:
             continue
-        pieces = words.words[first : last + 1]
-        if BREAK in pieces:
+        said = words[first : last + 1]
+        if BREAK in said:
             continue
-        join = _join(words, index, first, last)
+        join = _join(heard, index, first, last)
         short = len(join.joined) < _SURELY_A_NAME
-        if last > first and ((short and not _NEVER_JOINED.isdisjoint(pieces)) or len(join.joined) < _JOINED_AT_LEAST):
+        if last > first and ((short and not _NEVER_JOINED.isdisjoint(said)) or len(join.joined) < _JOINED_AT_LEAST):
             continue
-        if True not in taken[index : join.last_content + 1]:
+        if True not in heard.taken[index : join.last_content + 1]:
             joins.append(join)
     return joins
 
 
-def _join(words: Words, index: int, first: int, last: int) -> _Join:
-    """Words `first` to `last` as one, a stuttered beginning ("re re pelente") said once."""
-    pieces = words.words[first : last + 1]
-    kept = [piece for piece, following in pairwise(pieces) if len(piece) > _SYLLABLE or not following.startswith(piece)]
-    last_content = bisect_right(words.content, last, index + 1, min(len(words.content), index + _SYLLABLES + 1)) - 1
-    return _Join("".join((*kept, pieces[-1])), first, last, last_content)
+def _join(heard: _Heard, index: int, first: int, last: int) -> _Join:
+    content = heard.words.content
+    last_content = bisect_right(content, last, index + 1, min(len(content), index + _SYLLABLES + 1)) - 1
+    return _Join("".join(heard.pieces[first:last]) + heard.words.words[last], first, last, last_content)
 
 
-def _syllables(words: Words, index: int, taken: list[bool], odd: list[bool]) -> list[_Join]:
+def _syllables(heard: _Heard, index: int) -> list[_Join]:
     """A run of syllables from this word on, longest first, where it cannot be words: "vi ta mina ce"."""
-    first = words.content[index]
-    if sum(odd[first : first + _SYLLABLES]) < _STRANGE_AT_LEAST:
+    words, odd = heard.words.words, heard.odd
+    first = heard.words.content[index]
+    if not _is_strange(odd[first : first + _SYLLABLES]):
         return []
     last = first
-    while last + 1 < min(len(words.words), first + _SYLLABLES) and 0 < len(words.words[last + 1]) <= _SYLLABLE + 2:
-        if words.words[last + 1] == BREAK or len(words.words[last]) > _SYLLABLE + 1:
+    while last + 1 < min(len(words), first + _SYLLABLES) and 0 < len(words[last + 1]) <= _SYLLABLE + 2:
+        if words[last + 1] == BREAK or len(words[last]) > _SYLLABLE + 1:
             break
         last += 1
-    if sum(odd[first : last + 1]) < _STRANGE_AT_LEAST:
+    if not _is_strange(odd[first : last + 1]):
         return []
-    joins = [_join(words, index, first, end) for end in range(last, first + 2, -1)]
-    return [join for join in joins if not any(taken[index : join.last_content + 1])]
+    joins = [_join(heard, index, first, end) for end in range(last, first + 2, -1)]
+    return [join for join in joins if True not in heard.taken[index : join.last_content + 1]]
 
 
 def _odd(word: str, lexicon: Lexicon) -> bool:
@@ -141,9 +168,11 @@ def _odd(word: str, lexicon: Lexicon) -> bool:
     return not (known or word.isdigit())
 
 
-def _broken(join: _Join, odd: list[bool], unknown: list[bool]) -> bool:
+def _broken(join: _Join, heard: _Heard) -> bool:
     """True when the joined words may be a name by their sound: one unknown word, or pieces that are not all words."""
-    return unknown[join.first] if join.first == join.last else True in odd[join.first : join.last + 1]
+    if join.first == join.last:
+        return heard.unknown[join.first]
+    return True in heard.odd[join.first : join.last + 1]
 
 
 def _unknown(words: Words, at: int, lexicon: Lexicon) -> bool:
@@ -156,8 +185,9 @@ def _nearest(word: str, is_joined: bool, lexicon: Lexicon) -> str | None:
     if len(word) < _AT_LEAST or word in lexicon.everyday:
         return None
     key = sound(word)
-    allowed = 0 if len(key) < (8 if is_joined else 7) else 1 if len(key) < 10 or is_joined else 2
-    best = process.extractOne(
-        key, lexicon.sound_buckets.get(key[0], ()), scorer=DamerauLevenshtein.distance, score_cutoff=allowed
-    )
+    allowed = 0 if len(key) < (8 if is_joined else 7) else 1 if len(key) < 10 or is_joined else SOUNDS_APART
+    if not allowed:
+        return lexicon.sounds.get(key)
+    alike = lexicon.sound_buckets.get((key[0], len(key)), ())
+    best = process.extractOne(key, alike, scorer=DamerauLevenshtein.distance, score_cutoff=allowed)
     return None if best is None else lexicon.sounds[best[0]]

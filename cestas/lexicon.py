@@ -73,8 +73,8 @@ class Lexicon:
     people: People
     sounds: Mapping[str, str]
     """Sound key → product, for names that speech recognition mangles."""
-    sound_buckets: Mapping[str, tuple[str, ...]]
-    """Sound keys of `sounds` by their first letter: what a word is compared with."""
+    sound_buckets: Mapping[tuple[str, int], tuple[str, ...]]
+    """Sound keys of `sounds` by their first letter and a length that they differ from by at most `SOUNDS_APART`."""
     trouble_sounds: Mapping[str, str]
     """Sound key → stem, for misspelt words of complaints."""
     known_stems: frozenset[str]
@@ -366,11 +366,12 @@ _SOUND_NAME_AT_LEAST = 5
 """Letters below which a name is matched exactly only: short names sound like too many words."""
 
 
-def _buckets(sounds: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    buckets: dict[str, list[str]] = {}
+def _buckets(sounds: Mapping[str, str]) -> dict[tuple[str, int], tuple[str, ...]]:
+    buckets: dict[tuple[str, int], list[str]] = {}
     for key in sounds:
-        buckets.setdefault(key[0], []).append(key)
-    return {first: tuple(keys) for first, keys in buckets.items()}
+        for length in range(len(key) - SOUNDS_APART, len(key) + SOUNDS_APART + 1):
+            buckets.setdefault((key[0], length), []).append(key)
+    return {place: tuple(keys) for place, keys in buckets.items()}
 
 
 def _trouble_sounds(symptoms: list[dict[str, Any]]) -> dict[str, str]:
@@ -389,3 +390,5 @@ def _trouble_sounds(symptoms: list[dict[str, Any]]) -> dict[str, str]:
 
 SOUND_STEM_AT_LEAST = 4
 """Letters of a stem below which a misspelt word of a complaint is not put right."""
+SOUNDS_APART = 2
+"""Letters in which a mangled name may differ from how it sounds, at most."""

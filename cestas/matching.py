@@ -117,6 +117,8 @@ def _insert(root: dict[str, Any], parts: Sequence[str], name: str) -> str | None
 
 def _scan(root: dict[str, Any], parts: Sequence[str]) -> list[Hit]:
     hits: list[Hit] = []
+    if root.keys().isdisjoint(parts):
+        return hits
     free = 0
     for at, part in enumerate(parts):
         if part in root and at >= free:
@@ -129,12 +131,13 @@ def _scan(root: dict[str, Any], parts: Sequence[str]) -> list[Hit]:
 
 def _longest(root: dict[str, Any], parts: Sequence[str], at: int) -> Hit | None:
     """The longest phrase that begins at `at`; the punctuation between clauses is in no phrase, so none crosses it."""
-    node: dict[str, Any] | None = root
+    node = root
     name, last = None, at
     for index in range(at, len(parts)):
-        node = node.get(parts[index]) if node is not None else None
-        if node is None:
+        following = node.get(parts[index])
+        if following is None:
             break
+        node = following
         if _HERE in node:
             name, last = node[_HERE], index
     return None if name is None else Hit(name, at, last)

@@ -22,6 +22,7 @@ _TENS = {
     "vinte": 20, "trinta": 30, "quarenta": 40, "cinquenta": 50, "sessenta": 60, "setenta": 70, "oitenta": 80,
     "noventa": 90,
 }  # fmt: skip
+_NUMERALS = frozenset({*_NUMBERS, *_TENS})
 _DURATION = word_set("ha faz fazem por uns umas durante quase mais injecao cartela tratamento cada dura dose")
 """Words before a number of years, months or days that make it a duration instead of an age."""
 _AGE_LEADS = word_set(
@@ -88,9 +89,9 @@ def _asked_ages(words: list[str]) -> list[float]:
 
 def fever_at(words: Words) -> int | None:
     """Position where a temperature of fever is said without the word ("tá com trinta e nove"); None without one."""
-    for at in range(1, len(words.words)):
+    for at in _numbers(words.words):
         following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
-        if not _is_number(words.words[at]) or (following != BREAK and _goes_on(words.words, at)):
+        if at == 0 or (following != BREAK and _goes_on(words.words, at)):
             continue
         number, first = _number_before(words.words, at + 1)
         if number not in _FEVER_DEGREES or not _leads_to_fever(words.words, first):
@@ -112,9 +113,7 @@ def _leads_to_fever(words: list[str], first: int) -> bool:
 def bare_ages_in_months(words: Words) -> list[float]:
     """Ages said without their unit ("meu sogro, setenta e seis", "criança de quatro"), in months."""
     ages = []
-    for at, word in enumerate(words.words):
-        if not _is_number(word):
-            continue
+    for at in _numbers(words.words):
         following = words.words[at + 1] if at + 1 < len(words.words) else BREAK
         if following != BREAK and (following not in _AFTER_AGE or _goes_on(words.words, at)):
             continue
@@ -126,7 +125,12 @@ def bare_ages_in_months(words: Words) -> list[float]:
 
 
 def _is_number(word: str) -> bool:
-    return word in _NUMBERS or word in _TENS or word.isdigit()
+    return word in _NUMERALS or word.isdigit()
+
+
+def _numbers(words: list[str]) -> list[int]:
+    """Positions of the words that are numbers."""
+    return [at for at, word in enumerate(words) if word in _NUMERALS or word.isdigit()]
 
 
 def _goes_on(words: list[str], at: int) -> bool:

@@ -214,12 +214,12 @@ def _blocking(item: Item, known: _Known, applying: Sequence[Rule], lexicon: Lexi
     if rule_id:
         return rule_id
     ingredients, classes = lexicon.contents(lexicon.resolve(item.suggestion))
-    if any(f"alergia:{name}" in known.situations for name in ingredients | classes) or _cross_allergy(known, classes):
+    if known.allergies and _reacts(known, ingredients, classes):
         return ALLERGY_RULE
     for rule in applying:
         if rule.forbids(ingredients, classes):
             return rule.id
-    if _substances(ingredients) & _substances(known.ingredients):
+    if known.ingredients and _substances(ingredients) & _substances(known.ingredients):
         return DUPLICATE_RULE
     shared = classes & known.classes
     if any(name in lexicon.classes and lexicon.classes[name].unrepeatable for name in shared):
@@ -271,9 +271,10 @@ def _too_strong(label: str, product: Product) -> bool:
 _NSAIDS = frozenset({"aine", "aas", "salicilato"})
 
 
-def _cross_allergy(known: _Known, classes: frozenset[str]) -> bool:
+def _reacts(known: _Known, ingredients: frozenset[str], classes: frozenset[str]) -> bool:
     """Who reacts to one anti-inflammatory, salicylate or metamizole may react to another of them."""
-    return bool(known.allergies & _NSAIDS and classes & _NSAIDS)
+    named = any(f"alergia:{name}" in known.situations for name in ingredients | classes)
+    return named or bool(known.allergies & _NSAIDS and classes & _NSAIDS)
 
 
 def _choose(items: Sequence[Item], catalogue: Catalogue, lexicon: Lexicon) -> tuple[Item, ...]:

@@ -79,6 +79,12 @@ def _rule(needs: str, pattern: str, replacement: str) -> tuple[tuple[str, ...], 
     return tuple(needs.split()), lambda word: compiled.sub(replacement, word)
 
 
+def _letters(letters: str, replacements: str, left_out: str = "") -> tuple[tuple[str, ...], Callable[[str], str]]:
+    """Letters that are written as others wherever they stand, all at once."""
+    table = str.maketrans(letters, replacements, left_out)
+    return tuple(letters + left_out), lambda word: word.translate(table)
+
+
 _SOUNDS = (
     _rule("", "ph", "f"),
     _rule("y j", r"[yj](?=[^aeiou]|$)", "i"),
@@ -90,16 +96,12 @@ _SOUNDS = (
     _rule("", "c", "k"),
     _rule("g", r"g(?=[eiy])", "j"),
     _rule("gu", r"gu(?=[ei])", "g"),
-    _rule("", "w", "v"),
     _rule("", "lh", "li"),
     _rule("", "nh", "ni"),
-    _rule("", "h", ""),
-    _rule("", "y", "i"),
+    _letters("wy", "vi", left_out="h"),
     _rule("l", r"l(?=[^aeiou]|$)", "u"),
     _rule("n m", r"[nm](?=[^aeiou]|$)", "n"),
-    _rule("", "x", "s"),
-    _rule("", "e", "i"),
-    _rule("", "o", "u"),
+    _letters("xeo", "siu"),
 )
 _DOUBLED = re.compile(r"(.)\1+")
 

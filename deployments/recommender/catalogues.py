@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cestas.advise import prepare
 from cestas.catalogue import Catalogue, CatalogueError
 from cestas.check_catalogue import unknown_names
 from cestas.data_files import DATA_DIR
@@ -75,7 +76,9 @@ class Catalogues:
         self._common_paths = (cestas_path or DATA_DIR / "cestas.json", produtos_path or DATA_DIR / "produtos.json")
         self._metrics = metrics if metrics is not None else NoMetrics()
         self._clock = clock
-        self._common = _Shelf(clock(), _stamp(self._common_paths), Catalogue.load(*self._common_paths))
+        common = Catalogue.load(*self._common_paths)
+        prepare(lexicon, common)
+        self._common = _Shelf(clock(), _stamp(self._common_paths), common)
         self._clients: OrderedDict[str, _Shelf] = OrderedDict()
         self._looks: set[asyncio.Task[None]] = set()
 
