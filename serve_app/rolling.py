@@ -11,14 +11,14 @@ import signal
 import sys
 import time
 import wave
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings
-from audio.utterance import SAMPLE_RATE_HZ
+from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from deployments.telemetry.errors import EmbeddedFailed
 from serve_app.client import AudioFormat, ClientError, ClientSettings, CounterClient, Event, PcmSource
 from serve_app.local_ray import RayFailed
@@ -53,7 +53,7 @@ class CounterReport:
 
 
 def judged(truth: Sequence[tuple[int, int]], rows: Iterable[dict[str, Any]], events: Sequence[Event]) -> CounterReport:
-    """Compare what a counter said (`truth`, in samples of its stream) with what was recorded and shown."""
+    """Compare what a counter said (`truth` of `said_in`) with what was recorded and shown."""
     heard = sorted(
         (row["first_sample"], row["end_sample"], row["suggestion_id"] or "")
         for row in rows
@@ -90,10 +90,24 @@ def _overlap(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
     return 2 * shared >= min(one[1] - one[0], other[1] - other[0])
 
 
-def utterances_of(pcm: bytes, settings: SegmenterSettings) -> list[tuple[int, int]]:
-    """Where the service hears speech in `pcm` (16 kHz s16le), as samples (first, one past the last)."""
-    segmenter = Segmenter(settings)
-    return [(u.first_sample, u.end_sample) for u in [*segmenter.feed(pcm), *segmenter.flush()]]
+def said_in(pcm: bytes, settings: SegmenterSettings, events: Iterable[Event]) -> list[tuple[int, int]]:
+    """Where the service hears speech in `pcm` (16 kHz s16le), as samples (first, one past the last).
+
+    A connection hears from where it went on, with no memory of the noise before: what is hardly speech, a cash drawer
+    in a pause, may be it to one connection and not to the next. So each one's stretch is heard as it heard it.
+    """
+    begun = sorted({0, *(event.fields["base_sample"] + event.fields["recebido_ate"] for event in _welcomed(events))})
+    truth: list[tuple[int, int]] = []
+    for first, following in itertools.zip_longest(begun, begun[1:]):
+        segmenter = Segmenter(settings, first_sample=first)
+        heard = [*segmenter.feed(pcm[first * BYTES_PER_SAMPLE :]), *segmenter.flush()]
+        truth += [(u.first_sample, u.end_sample) for u in heard if following is None or u.first_sample < following]
+    return truth
+
+
+def _welcomed(events: Iterable[Event]) -> Iterator[Event]:
+    """The connections that went on with what was said before: those of generation 4."""
+    return (event for event in events if event.kind == "connected" and "recebido_ate" in event.fields)
 
 
 class RepeatedSource:
@@ -129,7 +143,7 @@ class Talk:
 
     def truth(self, pcm: bytes, settings: SegmenterSettings) -> list[tuple[int, int]]:
         """Where the service hears speech in all that was played."""
-        return utterances_of(pcm * self.source.plays, settings)
+        return said_in(pcm * self.source.plays, settings, self.events)
 
 
 async def talk(url: str, key: str, pcm: bytes) -> Talk:

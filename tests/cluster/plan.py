@@ -15,7 +15,7 @@ import asyncpg
 from audio.settings import SegmenterSettings
 from audio.utterance import SAMPLE_RATE_HZ
 from serve_app.client import ClientError, ClientSettings, CounterClient, Event
-from serve_app.rolling import SAMPLE, RepeatedSource, judged, utterances_of
+from serve_app.rolling import SAMPLE, RepeatedSource, judged, said_in
 from tests.cluster.cluster import Cluster
 from tests.cluster.vps import Vps
 
@@ -182,7 +182,8 @@ class _Talk:
 
     def truth(self) -> list[tuple[int, int]]:
         """Where the service hears speech in all that was played."""
-        return utterances_of(self._pcm * self.source.plays, SegmenterSettings(hangover_ms=480, max_utterance_ms=8000))
+        settings = SegmenterSettings(hangover_ms=480, max_utterance_ms=8000)
+        return said_in(self._pcm * self.source.plays, settings, self.events)
 
     def sessions(self) -> dict[str, int]:
         """Every session of this counter, with the sample of the stream that is its sample 0."""

@@ -21,7 +21,7 @@ from audio.segmenter import SegmenterSettings
 from deployments.metrics_list import METRICS, exported
 from serve_app.client import ClientSettings, CounterClient
 from serve_app.local_ray import free_port
-from serve_app.rolling import RepeatedSource, judged, utterances_of
+from serve_app.rolling import RepeatedSource, judged, said_in
 from tests.serve.test_service_rolling import SAMPLE, changed
 from tests.support.edge import NGINX, running_edge
 from tests.support.services import ROOT, running_service
@@ -108,7 +108,7 @@ def test_a_wss_session_outlives_a_redeploy_and_prometheus_sees_all_of_it(tmp_pat
             pcm = file.readframes(file.getnframes())
         client, source, events = asyncio.run(session())
 
-        truth = utterances_of(pcm * source.plays, SegmenterSettings())
+        truth = said_in(pcm * source.plays, SegmenterSettings(), events)
         report = judged(truth, service.rows(client.session_id, at_least=len(truth)), events)
         assert (report.lost, report.twice) == (0, 0)
         assert report.reconnections >= 1, "the redeploy was not noticed"
