@@ -46,6 +46,8 @@ class FaultReport:
     counters: int
     ended_badly: int
     """Counters whose client gave up."""
+    given_up: tuple[str, ...]
+    """What each of them said, and when in seconds of its stream."""
     utterances: int
     lost: int
     """Spoken, and neither in the database nor held by the client."""
@@ -132,6 +134,7 @@ class FaultPlan:
             fault=name,
             counters=len(talks),
             ended_badly=sum(each.failed is not None for each in talks),
+            given_up=tuple(each.failed for each in talks if each.failed is not None),
             utterances=sum(report.utterances for report in reports),
             lost=sum(report.lost for report in reports),
             audio_lost_s=round(sum(each.dropped_s for each in talks), 2),
@@ -178,7 +181,7 @@ class _Talk:
         try:
             await self.client.run(self.source, self.events.append)
         except ClientError as exc:
-            self.failed = type(exc).__name__
+            self.failed = f"{type(exc).__name__} {exc} at {self.client.now_s:.0f} s"
 
     def truth(self) -> list[tuple[int, int]]:
         """Where the service hears speech in all that was played."""
