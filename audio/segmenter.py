@@ -142,20 +142,21 @@ class Segmenter:
         self._ring.forget_before(self._needed_from())
         return ended
 
-    @property
-    def patience_samples(self) -> int:
+    def patience_samples(self, *, offers: bool) -> int:
         """How many samples may gather before they are fed without anything coming of it later than it could have.
 
-        An offer comes a tail after the last frame of speech at the earliest, and after enough speech for an utterance.
-        So nobody need look at each piece while nobody speaks, or in the middle of a word: looking is dear, because
-        between two pieces of a stream the machine has forgotten how (docs/decisions on the cost of a counter).
+        An utterance ends after the shortest silence that may end one, at the earliest; where `offers` are looked for,
+        one comes a tail after the last frame of speech; and either after enough speech for an utterance. So nobody need
+        look at each piece while nobody speaks, or in the middle of a word: looking is dear, because between two pieces
+        of a stream the machine has forgotten how (docs/decisions on the cost of a counter).
         """
         current = self._open
+        silence = self._tail if offers else self._endpointing.least_frames
         if current is None:
-            frames = self._shortest - self._history.bit_length() + self._tail
+            frames = self._shortest - self._history.bit_length() + silence
         else:
             silent = self._next - 1 - current.last_speech
-            due = self._endpointing.least_frames if current.offered == current.last_speech else self._tail
+            due = self._endpointing.least_frames if current.offered == current.last_speech else silence
             frames = min(due - silent, current.start + self._cap - self._next)
         return max(0, frames * FRAME_SAMPLES - len(self._rest) // BYTES_PER_SAMPLE)
 

@@ -116,7 +116,8 @@ class CounterSession:
         if self._ear is not None:
             self._ear.follow(self._segmenter.certain_from)
         else:  # an ear passes on what is said as it is said
-            self._patience_bytes = self._segmenter.patience_samples * BYTES_PER_SAMPLE
+            patience = self._segmenter.patience_samples(offers=self._speculates)
+            self._patience_bytes = patience * BYTES_PER_SAMPLE
         if self._speculates:
             self._speculate()
         self._tell_received()

@@ -346,7 +346,7 @@ def test_nothing_is_certain_while_nobody_speaks_or_before_it_is_long_enough_to_c
     assert segmenter.samples_fed > 0
 
 
-def news_of(pcm, piece_bytes, *, patient):
+def news_of(pcm, piece_bytes, *, patient, offers=True):
     """What comes of a stream in pieces, and after how many samples; and how often was looked."""
     segmenter, gathered, patience, news, looks = Segmenter(DEFAULTS), b"", 0, [], 0
     for at in range(0, len(pcm), piece_bytes):
@@ -356,17 +356,18 @@ def news_of(pcm, piece_bytes, *, patient):
         ended, gathered, looks = segmenter.feed(gathered), b"", looks + 1
         fed = segmenter.samples_fed
         news += [(fed, "ended", one.first_sample, one.pcm) for one in ended]
-        offered = segmenter.offer()
+        offered = segmenter.offer() if offers else None
         if offered is not None:
             news.append((fed, "offered", offered.first_sample, offered.pcm))
-        patience = 2 * segmenter.patience_samples
+        patience = 2 * segmenter.patience_samples(offers=offers)
     return news, looks
 
 
+@pytest.mark.parametrize("offers", [True, False])
 @pytest.mark.parametrize("piece_bytes", [320, 1001, 1920, 8000, 40_000])
-def test_who_lets_pieces_gather_as_long_as_told_to_learns_everything_as_early(two_sentences, piece_bytes):
-    at_once, looked = news_of(two_sentences, piece_bytes, patient=False)
-    in_time, looked_less = news_of(two_sentences, piece_bytes, patient=True)
+def test_who_lets_pieces_gather_as_long_as_told_to_learns_everything_as_early(two_sentences, piece_bytes, offers):
+    at_once, looked = news_of(two_sentences, piece_bytes, patient=False, offers=offers)
+    in_time, looked_less = news_of(two_sentences, piece_bytes, patient=True, offers=offers)
     assert in_time == at_once
     assert [kind for _, kind, *_ in at_once].count("ended") == 2
     assert looked_less <= looked
@@ -376,18 +377,21 @@ def test_in_pieces_of_60_ms_three_looks_of_four_are_spared(two_sentences):
     _, looked = news_of(two_sentences, 1920, patient=False)
     _, looked_less = news_of(two_sentences, 1920, patient=True)
     assert looked_less < looked / 2
+    _, looked_least = news_of(two_sentences, 1920, patient=True, offers=False)
+    assert looked_least < looked_less * 2 / 3
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     parts=st.lists(st.tuples(st.floats(0.05, 1.2), st.floats(0.03, 1.0)), min_size=1, max_size=6),
     piece_bytes=st.integers(200, 12_000),
+    offers=st.booleans(),
 )
-def test_gathering_changes_nothing_whatever_is_said(sounds, parts, piece_bytes):
+def test_gathering_changes_nothing_whatever_is_said(sounds, parts, piece_bytes, offers):
     clean = [sounds.quiet(1.6)]
     for said_s, pause_s in parts:
         clean += [sounds.speech(-25)[: int(said_s * RATE)], sounds.quiet(pause_s)]
     pcm = sounds.pcm(sounds.over(np.concatenate([*clean, sounds.quiet(1)]), -52))
-    at_once, _ = news_of(pcm, piece_bytes, patient=False)
-    in_time, _ = news_of(pcm, piece_bytes, patient=True)
+    at_once, _ = news_of(pcm, piece_bytes, patient=False, offers=offers)
+    in_time, _ = news_of(pcm, piece_bytes, patient=True, offers=offers)
     assert in_time == at_once
