@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.10 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup run demo test test-unit test-browser test-api lint format bench-path bench-load bench-protocol bench-footprint bench-hearing evaluate rolling cluster-test sbom audit licences test-ops clean help
+.PHONY: setup run demo test test-unit test-browser test-api lint format bench-path bench-load bench-faults bench-protocol bench-footprint bench-hearing evaluate rolling cluster-test sbom audit licences test-ops clean help
 
 help:           ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -65,6 +65,9 @@ bench-path: setup  ## end of utterance → suggestion at 20 counters, simulated 
 
 bench-load: setup  ## what a counter-second costs under load, and what is lost (ARGS="--counters 20,100,300 --chunk-ms 250")
 	@$(BIN)/python -m bench.load $(ARGS)
+
+bench-faults: setup ## a replica killed, a redeploy, a crowd at the door, a flood, a step of load (ARGS="killed --stage Voice --counters 50")
+	@$(BIN)/python -m bench.faults $(ARGS)
 
 bench-protocol: setup  ## REST and counters of every generation against any deployment (ARGS="--url http://HOST:PORT --admin-secret-file …")
 	@$(BIN)/python -m bench.protocol $(ARGS)
