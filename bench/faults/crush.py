@@ -9,11 +9,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import psutil
 from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bench.faults.abuse import KINDS
 from bench.faults.bars import bar
@@ -96,7 +97,7 @@ async def _knock(victim: Victim, key: str, told: Counter[str]) -> None:
     while True:
         code, again_s = await _come(victim, key, stays=True)
         told[code] += 1
-        if code == "sobrecarga" and again_s is None:
+        if code != "sessao" and again_s is None:
             told["untold"] += 1
         await asyncio.sleep(again_s or 1.0)
 
@@ -117,7 +118,8 @@ async def _come(victim: Victim, key: str, *, stays: bool) -> tuple[str, float | 
     handshake = {"comando": "auth", "versao": 4, "api_key": key, "sessao": None, "desde": 0}
     try:
         async with connect(victim.deployment.socket_url, compression=None, proxy=None, open_timeout=5) as ws:
-            await ws.send(json.dumps({**handshake, "formato": "pcm_s16le_16k"}))
+            with suppress(ConnectionClosed):  # turned away already, with a message that is still to be read
+                await ws.send(json.dumps({**handshake, "formato": "pcm_s16le_16k"}))
             answer = json.loads(await ws.recv())
             if stays and answer.get("comando") == "sessao":
                 await ws.wait_closed()

@@ -107,6 +107,8 @@ class Account:
     heard_twice: int = 0
     reconnections: int = 0
     longest_silence_s: float = 0.0
+    attempts: int = 0
+    """To connect again; as many as reconnections where each was the first that was tried."""
     gave_up: int = 0
     delays: Sequence[tuple[float, float]] = field(default_factory=tuple)
     """When something had been said (Unix seconds), and how many seconds later its words were with the counter."""
@@ -121,7 +123,7 @@ class Account:
 
     def document(self) -> dict[str, Any]:
         """As JSON, without the single delays."""
-        names = ("said", "lost", "twice", "heard_twice", "reconnections", "longest_silence_s", "gave_up")
+        names = ("said", "lost", "twice", "heard_twice", "reconnections", "attempts", "longest_silence_s", "gave_up")
         return {name: getattr(self, name) for name in names}
 
 
@@ -163,6 +165,7 @@ def account_of(talkers: Sequence[Talker], rows: Sequence[Sequence[dict[str, Any]
         heard_twice=sum(report.heard_twice for report in reports),
         reconnections=sum(report.reconnections for report in reports),
         longest_silence_s=max((report.longest_silence_s for report in reports), default=0.0),
+        attempts=sum(event.kind == "reconnecting" for talker in talkers for event in talker.events),
         gave_up=sum(bool(talker.failed) for talker in talkers),
         delays=sorted((one for talker in talkers for one in talker.delays()), key=itemgetter(0)),
     )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ HEADERS: Final = {"x-request-disconnect-disabled": "?1"}
 
 _RETRIED_REFUSALS: Final = frozenset({4002, 4005})  # a full server empties; an old connection is soon noticed as gone
 _MAX_COMMANDS: Final = 100
+_CLOSE_TIMEOUT_S: Final = 2.0
+"""How long a server may take to say goodbye too: one that was cut off never does."""
 
 
 class _Lost(Exception):
@@ -132,7 +135,7 @@ class CounterClient:
             additional_headers=HEADERS,
             proxy=None if is_loopback(url) else True,
             open_timeout=s.connect_timeout_s,
-            close_timeout=5,
+            close_timeout=_CLOSE_TIMEOUT_S,
             ping_interval=s.ping_interval_s,
             ping_timeout=s.ping_timeout_s,
             max_size=s.max_message_bytes,
@@ -161,7 +164,8 @@ class CounterClient:
     async def _introduce(self, ws: ClientConnection, source: Source) -> None:
         desde = self._ledger.needed_from(self._sendable(source)[0])
         opening = handshake(self._settings, self._key, source.formato, self.session_id, desde)
-        await ws.send(json.dumps(opening, ensure_ascii=False))
+        with suppress(ConnectionClosed):  # turned away already: why, and until when, is what there is to hear
+            await ws.send(json.dumps(opening, ensure_ascii=False))
         if self._settings.generation < 4:
             self._emit("connected", generation=self._settings.generation)
             return

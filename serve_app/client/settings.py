@@ -29,15 +29,16 @@ class ClientSettings(BaseModel):
     """Seconds of PCM held, sent or not, until the server says that it is safe to forget."""
     when_full: Literal["wait", "drop"] = "wait"
     """What happens to audio that no longer fits: the source waits (files), or the oldest goes (microphones)."""
-    catch_up_factor: float = Field(4.0, ge=1, le=50)
+    catch_up_factor: float = Field(8.0, ge=1, le=50)
     """How many times faster than `speed` a backlog is sent; never faster than the server says (`bytes_por_s`)."""
     connect_timeout_s: float = Field(10.0, gt=0, le=120)
     handshake_timeout_s: float = Field(15.0, gt=0, le=120)
     finish_timeout_s: float = Field(30.0, gt=0, le=600)
     """How long after `fim` the server may take to finish what is pending and close."""
     ping_interval_s: float = Field(5.0, gt=0, le=300)
-    ping_timeout_s: float = Field(8.0, gt=0, le=300)
-    """A server whose machine was cut off is given up after the sum of both."""
+    ping_timeout_s: float = Field(5.0, gt=0, le=300)
+    """A server whose machine was cut off is given up after the sum of both: what is said meanwhile is held,
+    and the memory of a minute must also last while the cluster heals."""
     backoff_initial_s: float = Field(0.25, gt=0, le=60)
     backoff_max_s: float = Field(8.0, gt=0, le=300)
     first_attempts: int = Field(3, ge=1, le=100)

@@ -212,6 +212,21 @@ async def test_a_refusal_ends_with_the_servers_sentence_and_its_exit_code(
     assert server.visits[0].opening["api_key"] == "bk_segredo"
 
 
+async def test_who_is_turned_away_before_introducing_itself_hears_when_to_come_again() -> None:
+    async def turn_away(ws: ServerConnection) -> None:
+        refusal = {"comando": "erro", "codigo": "sobrecarga", "mensagem": "Cheio.", "tente_em_s": 7}
+        await ws.send(json.dumps(refusal))
+        await ws.close(4002)
+
+    async with serve(turn_away, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        for _ in range(20):
+            client = CounterClient(settings(url), "bk_segredo")
+            with pytest.raises(Refused) as refused:
+                await asyncio.wait_for(client.run(PcmSource(PCM), lambda event: None), 20)
+            assert (refused.value.codigo, refused.value.retry_in_s) == ("sobrecarga", 7)
+
+
 async def test_audio_refused_in_mid_stream_is_not_tried_again() -> None:
     async def script(visit: Visit) -> None:
         await visit.welcome()
