@@ -117,7 +117,7 @@ KINDS: Final = ("bytes", "connections", "slow", "big", "text")
 async def abuse(kind: str, url: str, key: str, seconds: float) -> dict[str, int]:
     """Abuse for so long; what came of it, by what it was."""
     abuser = Abuser(url, key)
-    with contextlib.suppress(asyncio.TimeoutError):
+    with contextlib.suppress(asyncio.TimeoutError, AttributeError):  # websockets aborts a transport that is gone
         await asyncio.wait_for(abuser.again(getattr(abuser, kind)), seconds)
     return dict(abuser.seen)
 
