@@ -25,11 +25,12 @@ ENV PATH=/srv/balto/.venv/bin:$PATH \
     MALLOC_ARENA_MAX=2 \
     RAY_SERVE_ENABLE_HA_PROXY=1 \
     RAY_SERVE_THROUGHPUT_OPTIMIZED=1 \
+    RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S=10 \
     BALTO_STATE_DIR=/var/lib/balto/state
 USER 10001:10001
 VOLUME /var/lib/balto
 EXPOSE 8765
-# Ray takes half a minute to start on two cores. Its stop takes up to 15 s: give the container 45.
+# Ray takes half a minute to start on two cores. Its stop takes up to 25 s: give the container 45.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 8765)}/saude', timeout=4)"]
 STOPSIGNAL SIGTERM

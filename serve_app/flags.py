@@ -25,10 +25,15 @@ NODE_FLAGS: Final = {
 }
 """Read by Ray and by the libraries when they start, on one machine as on many."""
 
+DRAINING: Final = "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S"
+"""How long an ingress replica that is stopped keeps its sockets: Serve then cuts them all at once, with 1012."""
+DRAINING_S: Final = "10"
+"""Longer than ingress.drain_s: counters leave before."""
+
 CLUSTER_FLAGS: Final = {
     **NODE_FLAGS,
     "RAY_AUTH_TOKEN_PATH": "/etc/balto/ray_token",
-    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "10",  # longer than ingress.drain_s: counters leave first
+    DRAINING: DRAINING_S,
     "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": "/run/balto/haproxy.cfg",
     "RAY_SERVE_HAPROXY_SOCKET_PATH": "/run/balto/admin.sock",
     "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": "/run/balto",

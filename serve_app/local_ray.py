@@ -21,7 +21,7 @@ from typing import IO, Final
 
 import psutil
 
-from serve_app.flags import NODE_FLAGS
+from serve_app.flags import DRAINING, NODE_FLAGS
 
 MARK: Final = "BALTO_RAY_OF"
 """Every process of our Ray is started with this variable, whose value is the state directory."""
@@ -29,6 +29,7 @@ START_TIMEOUT_S: Final = 60
 DEPLOY_TIMEOUT_S: Final = 90
 GRACEFUL_STOP_S: Final = 9.0
 _DRAIN_S: Final = "1"
+"""Of a laptop, where Ctrl-C must not take long; an installation's environment says more (serve_app.flags.DRAINING)."""
 DASHBOARD_PORT: Final = 8265
 _PORTS_EACH: Final = 64
 _PORT_WINDOWS: Final[range] = range(20_000, 32_000, _PORTS_EACH)
@@ -109,7 +110,7 @@ class LocalRay:
                     stderr=subprocess.DEVNULL,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
-                    timeout=GRACEFUL_STOP_S,
+                    timeout=GRACEFUL_STOP_S + float(os.environ.get(DRAINING, 0)),
                     check=False,
                 )
         end_processes(self.processes())
@@ -196,7 +197,7 @@ class LocalRay:
         return {
             **os.environ,
             **NODE_FLAGS,
-            "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
+            DRAINING: os.environ.get(DRAINING, _DRAIN_S),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(run_dir / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deployments.metrics_list import METRICS, exported
+from serve_app.flags import CLUSTER_FLAGS, DRAINING, DRAINING_S
 from serve_app.settings import Environment
 
 ROOT = Path(__file__).parents[2]
@@ -197,3 +198,14 @@ def test_timers_wake_units_that_are_there():
     for path in units():
         if path.suffix == ".timer":
             assert path.with_suffix(".service").exists()
+
+
+@pytest.mark.parametrize("path", ["ops/systemd/balto.service", "Dockerfile"])
+def test_wherever_it_is_installed_counters_leave_before_serve_cuts_their_sockets(path):
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"][0]
+    leaves_s = config["args"]["ingress"]["drain_s"]
+    [said] = re.findall(rf"{DRAINING}=(\d+)", (ROOT / path).read_text())
+    assert said == DRAINING_S == CLUSTER_FLAGS[DRAINING]
+    assert leaves_s < float(said)
+    [ingress] = [one for one in config["deployments"] if one["name"] == "CounterIngress"]
+    assert leaves_s < ingress["graceful_shutdown_timeout_s"]
