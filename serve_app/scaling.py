@@ -10,7 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 WINDOW_S: Final = 5.0
@@ -25,10 +25,8 @@ class ScalingRule:
     share_high: float = 0.5
     """Of the time that its utterances had left when they came, nine in ten spend no more than this in the stage; beyond
     it the stage grows. 3 s of deadline, a third of it for each of three stages, and some to spare."""
-    share_low: float = 0.2
-    """Below it, and with few at once, the stage may shrink."""
-    grow_max: float = 2.0
-    """At most so many times as many replicas at once."""
+    grow_max: float = 3.0
+    """At most so many times as many replicas in one round."""
     room: float = 0.6
     """A smaller stage must be filled to no more than this share of its target: or it would grow again at once."""
     up_s: float = 1.0
@@ -36,8 +34,7 @@ class ScalingRule:
     down_s: float = 120.0
     """How long it must have been too large before it shrinks by one replica."""
     settle_s: float = 10.0
-    """After growing, what waits is worked off by the new replicas before the stage is judged again; they take seconds
-    to start."""
+    """A round ends so long after all of its replicas run: they work off what waited, which asks for no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,8 @@ class Reading:
     share: float
     """0…: of the time left when they came, what nine in ten utterances spent in the stage lately."""
     target: float
+    running: int
+    """Of the replicas, those that have started; on a busy machine that takes half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +58,47 @@ class ScalingState:
     needed_since_s: float | None = None
     spare_since_s: float | None = None
     grown_at_s: float | None = None
+    """When it last grew, or last waited for replicas to start: what has grown since `grown_from` is one round."""
+    grown_from: int | None = None
+    """How many replicas ran when the round began."""
 
 
 def decide(rule: ScalingRule, reading: Reading, state: ScalingState, now_s: float) -> tuple[int, ScalingState]:
     """How many replicas from now on, and what to remember. Grows by need, within seconds; shrinks one by one."""
     replicas = max(1, reading.replicas)
-    needed = _needed(rule, reading, replicas)
-    settling = state.grown_at_s is not None and now_s - state.grown_at_s < rule.settle_s
-    if needed > replicas and not settling:
+    running = min(max(1, reading.running), replicas)
+    if state.grown_at_s is not None and running < replicas:
+        state = replace(state, grown_at_s=now_s)
+    begun_with = running
+    if state.grown_at_s is not None and now_s - state.grown_at_s < rule.settle_s:
+        begun_with = state.grown_from or running
+    grown = ScalingState(grown_at_s=state.grown_at_s, grown_from=state.grown_from)
+    needed = min(_needed(rule, reading, running), math.ceil(begun_with * rule.grow_max))
+    if needed > replicas:
         since_s = now_s if state.needed_since_s is None else state.needed_since_s
         if now_s - since_s < rule.up_s:
-            return replicas, ScalingState(since_s, None, state.grown_at_s)
-        return needed, ScalingState(grown_at_s=now_s)
+            return replicas, replace(grown, needed_since_s=since_s)
+        return needed, ScalingState(grown_at_s=now_s, grown_from=begun_with)
     if not _has_spare(rule, reading, replicas):
-        return replicas, ScalingState(grown_at_s=state.grown_at_s)
+        return replicas, grown
     since_s = now_s if state.spare_since_s is None else state.spare_since_s
     if now_s - since_s < rule.down_s:
-        return replicas, ScalingState(None, since_s, state.grown_at_s)
-    return replicas - 1, ScalingState(spare_since_s=now_s, grown_at_s=state.grown_at_s)
+        return replicas, replace(grown, spare_since_s=since_s)
+    return replicas - 1, ScalingState(spare_since_s=now_s)
 
 
-def _needed(rule: ScalingRule, reading: Reading, replicas: int) -> int:
+def _needed(rule: ScalingRule, reading: Reading, running: int) -> int:
     """By how many are there at once, and, where they wait too long, by how much too long it is."""
     by_count = math.ceil(reading.at_once / reading.target)
-    by_waiting = math.ceil(replicas * reading.share / rule.share_high) if reading.share > rule.share_high else 0
-    busy = (
-        reading.at_once > reading.target * rule.room * replicas
-    )  # else it is its provider that is slow, not the stage
-    return min(max(by_count, by_waiting if busy else 0), math.ceil(replicas * rule.grow_max))
+    by_waiting = math.ceil(running * reading.share / rule.share_high) if reading.share > rule.share_high else 0
+    busy = reading.at_once > reading.target * rule.room * running  # else its provider is slow, not the stage
+    return max(by_count, by_waiting if busy else 0)
 
 
 def _has_spare(rule: ScalingRule, reading: Reading, replicas: int) -> bool:
-    return (
-        replicas > 1
-        and reading.share <= rule.share_low
-        and reading.at_once <= reading.target * rule.room * (replicas - 1)
-    )
+    """Whether a stage of one replica less would not be busy; a provider that is slow keeps no replica."""
+    smaller_is_busy = reading.at_once > reading.target * rule.room * (replicas - 1)
+    return replicas > 1 and reading.share <= rule.share_high and not smaller_is_busy
 
 
 @dataclass(slots=True)
@@ -137,6 +141,7 @@ class Context(Protocol):
     """What `by_waiting` reads of Ray Serve's AutoscalingContext."""
 
     target_num_replicas: int
+    current_num_replicas: int
     current_time: float | None
     """Unix seconds."""
     policy_state: dict[str, Any]
@@ -159,7 +164,8 @@ def by_waiting(ctx: Context) -> tuple[int, dict[str, Any]]:
     """
     now_s = time.time() if ctx.current_time is None else ctx.current_time
     target = float(ctx.config.target_ongoing_requests) if ctx.config is not None else 1.0
-    reading = Reading(ctx.target_num_replicas, ctx.total_num_requests, _worst(ctx.aggregated_metrics), target)
+    share = _worst(ctx.aggregated_metrics)
+    reading = Reading(ctx.target_num_replicas, ctx.total_num_requests, share, target, ctx.current_num_replicas)
     state = ScalingState(**{name: ctx.policy_state.get(name) for name in _STATE})
     replicas, state = decide(ScalingRule(), reading, state, now_s)
     return replicas, {name: getattr(state, name) for name in _STATE}
@@ -169,4 +175,4 @@ def _worst(metrics: Mapping[str, Mapping[Any, float]] | None) -> float:
     return max((metrics or {}).get(SHARE, {}).values(), default=0.0)
 
 
-_STATE: Final = ("needed_since_s", "spare_since_s", "grown_at_s")
+_STATE: Final = ("needed_since_s", "spare_since_s", "grown_at_s", "grown_from")

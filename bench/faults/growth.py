@@ -15,7 +15,7 @@ from bench.faults.service import Victim, victim_of
 from bench.faults.talking import Account, talk
 
 FEW, MANY = 5, 60
-FEW_S, MANY_S, AFTER_S = 40.0, 130.0, 420.0
+FEW_S, MANY_S, AFTER_S = 40.0, 130.0, 300.0
 FOLLOWED_WITHIN_S: Final = 60.0
 TIMES: Final = 1.5
 WINDOW_S: Final = 15.0

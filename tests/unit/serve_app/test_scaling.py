@@ -13,10 +13,10 @@ TARGET = 4.0
 
 
 class Stage:
-    """A queue before replicas that each work on one utterance at a time for `service_s`; they take 6 s to start."""
+    """A queue before replicas that each work on one utterance at a time for `service_s`; they take seconds to start."""
 
-    def __init__(self, service_s=0.45, budget_s=2.5, seed=1):
-        self.service_s, self.budget_s = service_s, budget_s
+    def __init__(self, service_s=0.45, budget_s=2.5, seed=1, start_s=6):
+        self.service_s, self.budget_s, self.start_s = service_s, budget_s, start_s
         self.random = random.Random(seed)
         self.replicas, self.starting = 1, deque()
         self.busy_until, self.queue, self.delays = [0.0], deque(), []
@@ -48,10 +48,12 @@ class Stage:
         all_waits = sorted([*lately, *waiting])
         share = all_waits[len(all_waits) * 9 // 10] / self.budget_s if all_waits else 0.0
         at_once = len(self.queue) + sum(free_s > now_s for free_s in self.busy_until)
-        wanted, self.state = decide(RULE, Reading(self.replicas, at_once, share, TARGET), self.state, now_s)
+        wanted, self.state = decide(
+            RULE, Reading(self.replicas, at_once, share, TARGET, len(self.busy_until)), self.state, now_s
+        )
         wanted = min(max(wanted, 1), 8)
         for _ in range(wanted - self.replicas):
-            self.starting.append(now_s + 6)
+            self.starting.append(now_s + self.start_s)
         for _ in range(self.replicas - wanted):
             self.busy_until.pop() if len(self.busy_until) > 1 else None
         if wanted != self.replicas:
@@ -82,26 +84,64 @@ def test_a_step_from_5_to_60_counters_and_back_is_followed_without_flapping():
 
 
 def test_it_grows_within_seconds_and_not_for_one_reading():
-    crowd = Reading(1, 12, 1.2, TARGET)
+    crowd = Reading(1, 12, 1.2, TARGET, 1)
     replicas, state = decide(RULE, crowd, ScalingState(), 0.0)
     assert replicas == 1
     replicas, state = decide(RULE, crowd, state, RULE.up_s)
-    assert replicas == 2
-    replicas, _ = decide(RULE, Reading(2, 12, 1.2, TARGET), state, RULE.up_s + 1)
-    assert replicas == 2
+    assert replicas == 3
+    replicas, _ = decide(RULE, Reading(3, 60, 1.2, TARGET, 3), state, RULE.up_s + 1)
+    assert replicas == 3
+
+
+def test_a_round_asks_for_as_many_as_those_that_it_began_with_allow():
+    state = ScalingState(grown_at_s=0.0, grown_from=1, needed_since_s=0.0)
+    for running in (1, 2):
+        assert decide(RULE, Reading(2, 60, 3.0, TARGET, running), state, 2.0)[0] == 3
+        assert decide(RULE, Reading(3, 60, 3.0, TARGET, running), state, 2.0)[0] == 3
+
+
+def test_what_waits_while_new_replicas_start_asks_for_no_more_of_them():
+    state = ScalingState(grown_at_s=0.0, grown_from=2)
+    for second in range(1, 40):
+        replicas, state = decide(RULE, Reading(6, 60, 3.0, TARGET, 2), state, float(second))
+        assert replicas == 6
+    for second in range(40, 48):
+        replicas, state = decide(RULE, Reading(6, 60, 3.0, TARGET, 6), state, float(second))
+        assert replicas == 6
+    grown, state = decide(RULE, Reading(6, 60, 3.0, TARGET, 6), state, 50.0)
+    later, _ = decide(RULE, Reading(6, 60, 3.0, TARGET, 6), state, 51.0)
+    assert (grown, later) == (6, 18)
+
+
+def test_replicas_that_start_slowly_are_no_reason_to_grow_beyond_the_need():
+    slow, quick = Stage(start_s=25), Stage(start_s=6)
+    for stage in (slow, quick):
+        stage.run(0, 60, per_s=5 * 0.11)
+        stage.run(60, 200, per_s=60 * 0.11)
+        assert stage.p95(220, 260) <= 1.5 * stage.p95(0, 60)
+    assert max(size for at_s, size in slow.sizes if at_s < 60 + slow.start_s) == 3
+
+
+def test_a_slow_provider_keeps_no_replica():
+    state, replicas, sizes = ScalingState(), 4, []
+    for second in range(600):
+        replicas, state = decide(RULE, Reading(replicas, 1, 0.4, 32, replicas), state, float(second))
+        sizes.append(replicas)
+    assert replicas == 1
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def test_a_slow_provider_is_no_reason_to_grow():
     state = ScalingState()
     for second in range(60):
-        replicas, state = decide(RULE, Reading(2, 2, 0.9, 32), state, float(second))
+        replicas, state = decide(RULE, Reading(2, 2, 0.9, 32, 2), state, float(second))
         assert replicas == 2
 
 
 def test_it_does_not_shrink_to_a_size_that_would_grow_again():
     state = ScalingState()
     for second in range(600):
-        replicas, state = decide(RULE, Reading(3, TARGET * 1.5, 0.1, TARGET), state, float(second))
+        replicas, state = decide(RULE, Reading(3, TARGET * 1.5, 0.1, TARGET, 3), state, float(second))
         assert replicas == 3
 
 
@@ -126,6 +166,7 @@ class FakeContext:
     """What Serve's controller gives to a policy."""
 
     target_num_replicas: int = 1
+    current_num_replicas: int = 1
     current_time: float | None = 0.0
     policy_state: dict = field(default_factory=dict)
     config: object = field(default_factory=lambda: SimpleNamespace(target_ongoing_requests=4))
@@ -138,6 +179,6 @@ def test_serves_controller_gets_the_decision_and_brings_back_what_is_to_be_remem
     first, ctx.policy_state = by_waiting(ctx)
     ctx.current_time = RULE.up_s
     second, state = by_waiting(ctx)
-    assert (first, second) == (1, 2)
+    assert (first, second) == (1, 3)
     assert state["grown_at_s"] == RULE.up_s
     assert by_waiting(FakeContext(total_num_requests=0.0, aggregated_metrics={}))[0] == 1
