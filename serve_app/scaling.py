@@ -27,6 +27,9 @@ class ScalingRule:
     it the stage grows. 3 s of deadline, a third of it for each of three stages, and some to spare."""
     grow_max: float = 3.0
     """At most so many times as many replicas in one round."""
+    crowded: float = 1.25
+    """So many times as many at once as the running replicas are made for are a crowd. Fewer are a peak: to start a
+    replica for it costs those that run more than the peak does."""
     room: float = 0.6
     """A smaller stage must be filled to no more than this share of its target: or it would grow again at once."""
     up_s: float = 1.0
@@ -89,7 +92,8 @@ def decide(rule: ScalingRule, reading: Reading, state: ScalingState, now_s: floa
 
 def _needed(rule: ScalingRule, reading: Reading, running: int) -> int:
     """By how many are there at once, and, where they wait too long, by how much too long it is."""
-    by_count = math.ceil(reading.at_once / reading.target)
+    crowd = reading.at_once > reading.target * rule.crowded * running
+    by_count = math.ceil(reading.at_once / reading.target) if crowd else 0
     by_waiting = math.ceil(running * reading.share / rule.share_high) if reading.share > rule.share_high else 0
     busy = reading.at_once > reading.target * rule.room * running  # else its provider is slow, not the stage
     return max(by_count, by_waiting if busy else 0)

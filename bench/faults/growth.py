@@ -21,15 +21,19 @@ TIMES: Final = 1.5
 WINDOW_S: Final = 15.0
 STAGES: Final = ("Voice", "SpeechToText")
 NEEDED: Final = 3
-_ONE_AT_ONCE: Final = {
-    "max_ongoing_requests": 2,
-    "autoscaling_config": {"min_replicas": 1, "max_replicas": 8, "target_ongoing_requests": 1},
-}
+_MADE_FOR: Final = {"Voice": 1, "SpeechToText": 2}
+"""Utterances at once: the recogniser's replica also waits .3 s for its provider."""
 
 
 def growth(say: Callable[[str], None], plot: Path | None) -> dict[str, Any]:
     """A step up and back, with a scripted service time that needs three replicas. Raises BenchFailed."""
-    stages = dict.fromkeys(STAGES, _ONE_AT_ONCE)
+    stages = {
+        stage: {
+            "max_ongoing_requests": 2 * made_for,
+            "autoscaling_config": {"min_replicas": 1, "max_replicas": 8, "target_ongoing_requests": made_for},
+        }
+        for stage, made_for in _MADE_FOR.items()
+    }
     with victim_of(say, stages=stages, import_path="bench.faults.slow:build_app") as victim:
         return asyncio.run(_growth(victim, say, plot))
 

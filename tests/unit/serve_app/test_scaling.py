@@ -122,6 +122,16 @@ def test_replicas_that_start_slowly_are_no_reason_to_grow_beyond_the_need():
     assert max(size for at_s, size in slow.sizes if at_s < 60 + slow.start_s) == 3
 
 
+def test_a_peak_is_no_crowd():
+    state = ScalingState()
+    for second in range(60):
+        replicas, state = decide(RULE, Reading(6, 6 * TARGET * 1.2, 0.3, TARGET, 6), state, float(second))
+        assert replicas == 6
+    crowd = Reading(6, 6 * TARGET * 1.3, 0.3, TARGET, 6)
+    _, state = decide(RULE, crowd, state, 60.0)
+    assert decide(RULE, crowd, state, 61.0)[0] == 8
+
+
 def test_a_slow_provider_keeps_no_replica():
     state, replicas, sizes = ScalingState(), 4, []
     for second in range(600):
