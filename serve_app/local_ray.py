@@ -21,7 +21,7 @@ from typing import IO, Final
 
 import psutil
 
-from serve_app.flags import DRAINING, NODE_FLAGS
+from serve_app.flags import DRAINING, DRAINING_S, NODE_FLAGS
 
 MARK: Final = "BALTO_RAY_OF"
 """Every process of our Ray is started with this variable, whose value is the state directory."""
@@ -268,6 +268,11 @@ def _ports_of_serve(first: int) -> dict[str, str]:
             "RAY_SERVE_HAPROXY_METRICS_PORT": 63,
         }.items()
     }
+
+
+def drain_as_installed() -> None:
+    """Give counters the time to leave that an installation gives, in every Ray that this process starts from now on."""
+    os.environ.setdefault(DRAINING, DRAINING_S)
 
 
 def end_processes(processes: list[psutil.Process], patience_s: float = 2.0) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import copy
 import itertools
 import json
-import os
 import signal
 import sys
 import time
@@ -22,8 +21,7 @@ from audio.settings import SegmenterSettings
 from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from deployments.telemetry.errors import EmbeddedFailed
 from serve_app.client import AudioFormat, ClientError, ClientSettings, CounterClient, Event, PcmSource
-from serve_app.flags import DRAINING, DRAINING_S
-from serve_app.local_ray import RayFailed
+from serve_app.local_ray import RayFailed, drain_as_installed
 from serve_app.run import CannotRun, Service
 from serve_app.settings import ROOT
 
@@ -214,7 +212,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the report as one line of JSON, last")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # or what was started outlives us
-    os.environ.setdefault(DRAINING, DRAINING_S)  # as an installation does
+    drain_as_installed()
     try:
         service = Service(options.config, lean=False)
         with service.started():
