@@ -90,7 +90,7 @@ def _at(heard: _Heard, index: int, lexicon: Lexicon) -> Hit | None:
         if name is not None:
             return Hit(name, index, join.last_content)
     for join in reversed(joins):
-        if len(join.joined) < _AT_LEAST or True not in unknown[join.first : join.last + 1]:
+        if True not in unknown[join.first : join.last + 1]:
             continue
         if words.words[join.first] in FILLERS and words.words[join.first] not in _SPLIT_OFF:
             continue

@@ -130,7 +130,7 @@ def _is_number(word: str) -> bool:
 
 def _numbers(words: list[str]) -> list[int]:
     """Positions of the words that are numbers."""
-    return [at for at, word in enumerate(words) if word in _NUMERALS or word.isdigit()]
+    return [at for at, word in enumerate(words) if _is_number(word)]
 
 
 def _goes_on(words: list[str], at: int) -> bool:

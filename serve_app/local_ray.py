@@ -27,7 +27,8 @@ MARK: Final = "BALTO_RAY_OF"
 """Every process of our Ray is started with this variable, whose value is the state directory."""
 START_TIMEOUT_S: Final = 60
 DEPLOY_TIMEOUT_S: Final = 90
-GRACEFUL_STOP_S: Final = 9.0
+GRACEFUL_STOP_S: Final = 8.0
+"""Beyond the draining."""
 _DRAIN_S: Final = "1"
 """Of a laptop, where Ctrl-C must not take long; an installation's environment says more (serve_app.flags.DRAINING)."""
 DASHBOARD_PORT: Final = 8265
@@ -110,7 +111,7 @@ class LocalRay:
                     stderr=subprocess.DEVNULL,
                     stdin=subprocess.DEVNULL,
                     start_new_session=True,
-                    timeout=GRACEFUL_STOP_S + float(os.environ.get(DRAINING, 0)),
+                    timeout=GRACEFUL_STOP_S + float(_draining_s()),
                     check=False,
                 )
         end_processes(self.processes())
@@ -197,7 +198,7 @@ class LocalRay:
         return {
             **os.environ,
             **NODE_FLAGS,
-            DRAINING: os.environ.get(DRAINING, _DRAIN_S),
+            DRAINING: _draining_s(),
             "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(run_dir / "haproxy.cfg"),
             "RAY_SERVE_HAPROXY_SOCKET_PATH": str(run_dir / "admin.sock"),
             "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(run_dir),
@@ -273,6 +274,10 @@ def _ports_of_serve(first: int) -> dict[str, str]:
 def drain_as_installed() -> None:
     """Give counters the time to leave that an installation gives, in every Ray that this process starts from now on."""
     os.environ.setdefault(DRAINING, DRAINING_S)
+
+
+def _draining_s() -> str:
+    return os.environ.get(DRAINING, _DRAIN_S)
 
 
 def end_processes(processes: list[psutil.Process], patience_s: float = 2.0) -> None:

@@ -22,6 +22,7 @@ from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
 from deployments.telemetry.errors import EmbeddedFailed
 from serve_app.client import AudioFormat, ClientError, ClientSettings, CounterClient, Event, PcmSource
 from serve_app.local_ray import RayFailed, drain_as_installed
+from serve_app.passage import SessionSettings
 from serve_app.run import CannotRun, Service
 from serve_app.settings import ROOT
 
@@ -110,6 +111,14 @@ def _welcomed(events: Iterable[Event]) -> Iterator[Event]:
     return (event for event in events if event.kind == "connected" and "recebido_ate" in event.fields)
 
 
+def changed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with another value among its `args`: deployed over the one that runs it restarts every stage."""
+    other = copy.deepcopy(config)
+    session = other["applications"][0].setdefault("args", {}).setdefault("session", {})
+    session["utterances_at_once"] = session.get("utterances_at_once", SessionSettings().utterances_at_once) + 1
+    return other
+
+
 class RepeatedSource:
     """PCM in real time, from its beginning again and again until `enough` at the end of a play, `plays_max` at most."""
 
@@ -170,7 +179,7 @@ class Rehearsal:
         await asyncio.sleep(SETTLE_S)
         print("balto: redeploying", flush=True)
         begun_s = time.monotonic()
-        await asyncio.to_thread(self._service.redeploy, self._changed())
+        await asyncio.to_thread(self._service.redeploy, changed(self._service.config))
         print(f"balto: handed over after {time.monotonic() - begun_s:.1f} s", flush=True)
         seconds = PLAYS_MAX * len(self._pcm) / 2 / SAMPLE_RATE_HZ
         talks = await asyncio.wait_for(asyncio.gather(*talking), seconds + FINISH_S)
@@ -195,13 +204,6 @@ class Rehearsal:
                 if report.lost == 0 or late:
                     return report
             time.sleep(0.5)
-
-    def _changed(self) -> dict[str, Any]:
-        """The configuration with another value among its `args`: every deployment is restarted."""
-        config = copy.deepcopy(self._service.config)
-        session = config["applications"][0].setdefault("args", {}).setdefault("session", {})
-        session["utterances_at_once"] = self._service.settings.session.utterances_at_once + 1
-        return config
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ from bench.faults.service import STAGES
 from bench.path.report import machine
 from bench.path.service import BenchFailed
 from deployments.telemetry.errors import EmbeddedFailed
-from serve_app.local_ray import RayFailed
+from serve_app.local_ray import RayFailed, drain_as_installed
 
 FAULTS: Final = ("killed", "redeploy", "admission", "flood", "growth")
 
@@ -34,6 +34,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no fault {', '.join(sorted(unknown))}: one of {', '.join(FAULTS)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    drain_as_installed()
     try:
         reports = [report for name in options.faults or FAULTS for report in _run(name, options)]
     except (BenchFailed, EmbeddedFailed, RayFailed) as exc:

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from bench.faults.abuse import KINDS
 from bench.faults.bars import bar
-from bench.faults.service import Victim, victim_of
+from bench.faults.service import STAGES, Victim, victim_of
 from bench.faults.talking import talk
 from serve_app.settings import ROOT
 
@@ -88,8 +88,7 @@ async def _admission(victim: Victim, keys: list[tuple[str, str]], say: Callable[
 
 def _pids(victim: Victim) -> set[int]:
     """The replicas' processes."""
-    names = ("CounterIngress", "Voice", "SpeechToText", "Recommender", "Telemetry")
-    return {process.pid for name in names for process in victim.replicas(name)}
+    return {process.pid for stage in STAGES for process in victim.replicas(stage)}
 
 
 async def _knock(victim: Victim, key: str, told: Counter[str]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bench.faults.bars import bar
 from bench.faults.service import TWO_EACH, Victim, victim_of
 from bench.faults.talking import Account, talk
-from serve_app.local_ray import drain_as_installed, wait_until
+from serve_app.local_ray import wait_until
 
 SETTLE_S: Final = 20.0
 WATCHED_S: Final = 25.0
@@ -63,7 +63,6 @@ async def _kill(victim: Victim, stage: str, keys: dict[str, str], say: Callable[
 
 def redeploy(counters: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Every replica of every stage replaced. Raises BenchFailed, RayFailed."""
-    drain_as_installed()
     with victim_of(say) as victim:
         keys = victim.deployment.register(counters)
         return asyncio.run(_redeploy(victim, keys, say))

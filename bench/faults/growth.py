@@ -48,15 +48,11 @@ async def _growth(victim: Victim, say: Callable[[str], None], plot: Path | None)
         nonlocal crowd, up_at, down_at
         up_at = time.time()
         say(f"{MANY} counters")
-        await talk_to(MANY_S)
+        crowd = asyncio.create_task(talk(victim.deployment, dict(keys[FEW:]), MANY_S, _nothing))
+        await asyncio.sleep(MANY_S + 2)
         down_at = time.time()
         say(f"{FEW} counters again")
         await asyncio.sleep(AFTER_S)
-
-    async def talk_to(seconds: float) -> None:
-        nonlocal crowd
-        crowd = asyncio.create_task(talk(victim.deployment, dict(keys[FEW:]), seconds, _nothing))
-        await asyncio.sleep(seconds + 2)
 
     watching = asyncio.create_task(_watch(victim, seen))
     try:

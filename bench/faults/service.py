@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from bench.path.cpu import command_of, part_of
 from bench.path.providers import _server
 from bench.path.service import OwnService, ServicePlan, own_service
 from serve_app.local_ray import LocalRay
+from serve_app.rolling import changed
 from serve_app.settings import ROOT
 
 STAGES: Final = ("CounterIngress", "Voice", "SpeechToText", "Recommender", "Telemetry")
@@ -54,12 +54,9 @@ class Victim:
 
     def redeploy(self) -> None:
         """Deploy it anew with another value among its `args`: every replica is replaced. Raises RayFailed."""
-        running = self.service.state_dir / "serve_config.effective.yaml"
-        config = yaml.safe_load(running.read_text())
-        session = config["applications"][0]["args"].setdefault("session", {})
-        session["utterances_at_once"] = session.get("utterances_at_once", 4) + 1
-        path = self.service.state_dir / f"redeployed-{secrets.token_hex(4)}.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        running = yaml.safe_load((self.service.state_dir / "serve_config.effective.yaml").read_text())
+        path = self.service.state_dir / "redeployed.yaml"
+        path.write_text(yaml.safe_dump(changed(running), sort_keys=False))
         LocalRay(self.service.state_dir).redeploy(path)
 
 
@@ -78,13 +75,13 @@ def victim_of(
         provider = stack.enter_context(_server("bench.load.simulators", *Providing().arguments()))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="balto-bench-"))
         config = Path(folder) / "serve_config.yaml"
-        config.write_text(yaml.safe_dump(changed(stages or {}, import_path), sort_keys=False))
+        config.write_text(yaml.safe_dump(shipped_with(stages or {}, import_path), sort_keys=False))
         plan = ServicePlan({**settings_changes(provider), **(changes or {})}, config_path=config)
         service = stack.enter_context(own_service(plan, say))
         yield Victim(service, Deployment(service.url, service.admin_secret))
 
 
-def changed(stages: Mapping[str, Mapping[str, Any]], import_path: str) -> dict[str, Any]:
+def shipped_with(stages: Mapping[str, Mapping[str, Any]], import_path: str) -> dict[str, Any]:
     """The shipped configuration with other settings of some deployments."""
     config: dict[str, Any] = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     application = config["applications"][0]

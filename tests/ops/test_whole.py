@@ -22,7 +22,7 @@ from deployments.metrics_list import METRICS, exported
 from serve_app.client import ClientSettings, CounterClient
 from serve_app.local_ray import free_port
 from serve_app.rolling import RepeatedSource, judged, said_in
-from tests.serve.test_service_rolling import SAMPLE, changed
+from tests.serve.test_service_rolling import SAMPLE, changed_file
 from tests.support.edge import NGINX, running_edge
 from tests.support.services import ROOT, running_service
 
@@ -100,7 +100,7 @@ def test_a_wss_session_outlives_a_redeploy_and_prometheus_sees_all_of_it(tmp_pat
             talking = asyncio.create_task(client.run(source, events.append))
             await asyncio.sleep(SESSION_S / 2)
             seen["counters"] = await asyncio.to_thread(prometheus.value, "sum(ray_balto_counters)")
-            await asyncio.to_thread(service.ray.redeploy, changed(service))
+            await asyncio.to_thread(service.ray.redeploy, changed_file(service))
             await asyncio.wait_for(talking, SESSION_S + 300)
             return client, source, events
 

@@ -1,7 +1,6 @@
 """A redeploy under talking counters: nothing lost, nothing shown twice."""
 
 import asyncio
-import copy
 import time
 import wave
 
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from audio.settings import SegmenterSettings
-from serve_app.rolling import judged, talk
+from serve_app.rolling import changed, judged, talk
 from tests.support.services import ROOT
 
 SAMPLE = ROOT / "samples" / "balcao.wav"
@@ -18,12 +17,11 @@ COUNTERS = 2
 pytestmark = pytest.mark.timeout(300)
 
 
-def changed(service):
+def changed_file(service):
     """The configuration that runs, with another value among its `args`; written beside it."""
-    config = copy.deepcopy(yaml.safe_load((service.state_dir / "serve_config.effective.yaml").read_text()))
-    config["applications"][0]["args"]["session"]["utterances_at_once"] = 5
+    running = yaml.safe_load((service.state_dir / "serve_config.effective.yaml").read_text())
     path = service.state_dir / "redeployed.yaml"
-    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    path.write_text(yaml.safe_dump(changed(running), sort_keys=False))
     return path
 
 
@@ -44,7 +42,7 @@ def test_a_redeploy_under_talking_counters_loses_nothing_and_shows_nothing_twice
     async def redeploy_while_they_talk():
         talking = asyncio.gather(*(talk(service.url, service.key, pcm) for _ in range(COUNTERS)))
         await asyncio.sleep(3)
-        await asyncio.to_thread(service.ray.redeploy, changed(service))
+        await asyncio.to_thread(service.ray.redeploy, changed_file(service))
         return await asyncio.wait_for(talking, 200)
 
     for each in asyncio.run(redeploy_while_they_talk()):

@@ -8,7 +8,7 @@ import pytest
 from bench.faults.abuse import KINDS, Abuser
 from bench.faults.bars import bar
 from bench.faults.growth import _back_after_s, _flaps
-from bench.faults.service import TWO_EACH, changed
+from bench.faults.service import TWO_EACH, shipped_with
 from bench.faults.talking import CHUNK_MS, Account, LoopSource, Talker, account_of, lost_of
 from bench.load.script import Loop, Said, loop
 from serve_app.client import ClientSettings, Event
@@ -86,7 +86,7 @@ def test_a_figure_that_could_not_be_had_meets_no_bar():
 
 
 def test_the_configuration_is_the_shipped_one_but_for_what_is_asked():
-    as_shipped, two = changed({}, "serve_app.build:build_app"), changed(TWO_EACH, "serve_app.build:build_app")
+    as_shipped, two = shipped_with({}, "serve_app.build:build_app"), shipped_with(TWO_EACH, "serve_app.build:build_app")
     assert as_shipped != two
     for before, after in zip(
         as_shipped["applications"][0]["deployments"], two["applications"][0]["deployments"], strict=True
