@@ -8,6 +8,7 @@ from typing import Protocol
 from audio.ebml import EBML_MAGIC
 from audio.errors import AudioInvalid
 from audio.utterance import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ
+from audio.webm import WebmDecoder
 
 PCM_FORMAT = "pcm_s16le_16k"
 WEBM_FORMAT = "webm_opus"
@@ -37,7 +38,7 @@ def decoder_for(formato: str | None) -> Decoder:
     if formato == PCM_FORMAT:
         return PcmDecoder()
     if formato == WEBM_FORMAT:
-        return _webm()
+        return WebmDecoder()
     raise AudioInvalid(f"formato desconhecido: use {PCM_FORMAT} ou {WEBM_FORMAT}")
 
 
@@ -161,12 +162,5 @@ class SniffingDecoder:
 
 def _decoder_of(magic: bytes) -> Decoder:
     if magic == EBML_MAGIC:
-        return _webm()
+        return WebmDecoder()
     return WavDecoder() if magic == b"RIFF" else PcmDecoder()
-
-
-def _webm() -> Decoder:
-    """Imported on the first WebM counter: PyAV costs 18 MB and 0.3 s, which PCM counters need not pay."""
-    from audio.webm import WebmDecoder
-
-    return WebmDecoder()

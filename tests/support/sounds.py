@@ -51,17 +51,17 @@ class Sounds:
             file.writeframes(pcm)
         return buffer.getvalue()
 
-    def webm(self, pcm: bytes, frame_ms: int = 60) -> bytes:
+    def webm(self, pcm: bytes, frame_ms: int = 60, channels: int = 1) -> bytes:
         """As MediaRecorder makes it: live WebM (clusters of unknown size), 48 kHz Opus in 60 ms packets."""
         import av
 
         buffer = io.BytesIO()
         with av.open(buffer, "w", format="webm", options={"live": "1"}) as container:
             stream = container.add_stream("libopus", rate=48_000)
-            stream.layout = "mono"
+            layout = stream.layout = "mono" if channels == 1 else "stereo"
             stream.options = {"frame_duration": str(frame_ms)}
-            samples = np.repeat(np.frombuffer(pcm, "<i2"), 3)[None]
-            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            samples = np.repeat(np.frombuffer(pcm, "<i2"), 3 * channels)[None]
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout=layout)
             frame.sample_rate = 48_000
             for packet in [*stream.encode(frame), *stream.encode(None)]:
                 container.mux(packet)
