@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from ray import serve
-from ray.exceptions import RayError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.recommender.learned_order import Tallies
@@ -29,17 +27,13 @@ from deployments.telemetry.records import Client, Counter, Feedback, Interaction
 from deployments.voice.messages import VoiceReport, VoiceRequest
 from serve_app import __version__
 from serve_app.access import Access
+from serve_app.asking import Methods, ask
 from serve_app.door import Door, describe
 from serve_app.metrics import RayMetrics
 from serve_app.rest.guards import Replica
 from serve_app.routes import create_app
 from serve_app.settings import BaltoSettings
 from serve_app.stages import StageTimeout, StageUnavailable
-
-if sys.version_info >= (3, 11):
-    from asyncio import timeout as time_limit  # `wait_for` makes a task of every call
-else:
-    from async_timeout import timeout as time_limit
 
 log = logging.getLogger("balto.ingress")
 
@@ -51,41 +45,15 @@ HEALTH_CACHE_S: Final = 1.0
 """`/saude` is public: asking it often must not ask the stages often."""
 
 
-async def ask(handle: DeploymentHandle[Any], method: str, *args: Any, timeout_s: float, **kwargs: Any) -> Any:
-    """Call a stage's `method`, once more when its replica died: calls are idempotent.
-
-    Raises StageTimeout, StageUnavailable, or what the stage itself raised.
-    """
-    deadline = time.monotonic() + timeout_s
-    for last_try in (False, True):
-        response = getattr(handle, method).remote(*args, **kwargs)
-        try:
-            async with time_limit(max(0.001, deadline - time.monotonic())):
-                return await response
-        except asyncio.CancelledError:  # an offer that was in vain: the stage need not go on
-            response.cancel()
-            raise
-        except asyncio.TimeoutError:
-            response.cancel()
-            raise StageTimeout(method) from None
-        except RayTaskError as exc:  # without the throughput flags the stage's own exception arrives wrapped
-            raise exc.cause from None
-        except RayError as exc:
-            if last_try:
-                raise StageUnavailable(type(exc).__name__) from None
-            log.warning("stage_retry method=%s error=%s", method, type(exc).__name__)
-    raise StageUnavailable(method)
-
-
 class StageHandles:
     """The stages behind their handles."""
 
     def __init__(
         self, voice: DeploymentHandle[Any], speech_to_text: DeploymentHandle[Any], recommender: DeploymentHandle[Any]
     ) -> None:
-        self._voice = voice
-        self._speech_to_text = speech_to_text
-        self._recommender = recommender
+        self._voice = Methods(voice)
+        self._speech_to_text = Methods(speech_to_text)
+        self._recommender = Methods(recommender)
         self._providers = Gossip()
         """What one replica of speech-to-text found, told to the next with the next utterance."""
         self._models = Gossip()
@@ -118,7 +86,7 @@ class StageHandles:
     async def health(self) -> dict[str, dict[str, Any]]:
         """See Stages."""
         named = {"voz": self._voice, "fala": self._speech_to_text, "sugestoes": self._recommender}
-        answers = await asyncio.gather(*(health_of(handle) for handle in named.values()))
+        answers = await asyncio.gather(*(health_of(stage) for stage in named.values()))
         return dict(zip(named, answers, strict=True))
 
 
@@ -126,7 +94,7 @@ class OutcomesHandle:
     """What became of suggestions, for the recommender: the telemetry stage behind its handle."""
 
     def __init__(self, telemetry: DeploymentHandle[Any]) -> None:
-        self._telemetry = telemetry
+        self._telemetry = Methods(telemetry)
 
     async def item_tallies(self, client_id: str, window_days: int) -> Tallies:
         """See Outcomes."""
@@ -140,7 +108,7 @@ class TelemetryHandle(AccessRelay, ConsoleRelay):
     """The telemetry stage behind its handle."""
 
     def __init__(self, telemetry: DeploymentHandle[Any]) -> None:
-        self._telemetry = telemetry
+        self._telemetry = Methods(telemetry)
 
     async def record(self, rows: Sequence[Interaction | Feedback]) -> int:
         """See Records."""
@@ -244,10 +212,10 @@ class TelemetryHandle(AccessRelay, ConsoleRelay):
         return await health_of(self._telemetry)
 
 
-async def health_of(handle: DeploymentHandle[Any]) -> dict[str, Any]:
+async def health_of(stage: Methods) -> dict[str, Any]:
     """What one stage says of itself; a silent one is `degraded` and `unanswered`."""
     try:
-        state: dict[str, Any] = await ask(handle, "health", timeout_s=HEALTH_TIMEOUT_S)
+        state: dict[str, Any] = await ask(stage, "health", timeout_s=HEALTH_TIMEOUT_S)
     except (StageTimeout, StageUnavailable, TelemetryError) as exc:
         return {"degraded": True, "unanswered": type(exc).__name__}
     return state

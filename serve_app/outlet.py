@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 from starlette.websockets import WebSocketDisconnect
 
+from serve_app.time_limit import time_limit
+
 log = logging.getLogger("balto.outlet")
 
 QUEUE_MAX: Final = 256
@@ -85,7 +87,8 @@ class Outlet:
             message, future = await self._queue.get()
             delivered = False
             try:
-                await asyncio.wait_for(self._socket.send_text(message), SEND_TIMEOUT_S)
+                async with time_limit(SEND_TIMEOUT_S):
+                    await self._socket.send_text(message)
                 delivered = True
             except _GONE:
                 self.dead = True

@@ -198,13 +198,14 @@ class Passage:
         """The voice stage's report; None when the stage is away: no utterance is lost for want of a measurement."""
         draft = course.draft
         draft.mark("voice_sent_at", time.time())
+        wants_cleaned = self._parts.settings.stt_audio == "limpo"
         request = VoiceRequest(
             draft.utterance_id,
             utterance.pcm,
-            utterance.background_pcm,
+            utterance.background_pcm if wants_cleaned else b"",
             utterance.gate.noise_floor_start_dbfs,
             min(course.left_s, self._parts.settings.voice_ms / 1000),
-            wants_cleaned=self._parts.settings.stt_audio == "limpo",
+            wants_cleaned=wants_cleaned,
         )
         try:
             report = await self._parts.stages.examine(request)
@@ -216,7 +217,8 @@ class Passage:
             report = replace(report, discard=None)  # the stage had no time for it; there is time to go on unconfirmed
         draft.voice(report)
         if report.cleaning_due:
-            course.cleaning = asyncio.create_task(self._clean(replace(request, budget_s=course.left_s)))
+            again = replace(request, background_pcm=utterance.background_pcm, budget_s=course.left_s)
+            course.cleaning = asyncio.create_task(self._clean(again))
         return report
 
     async def _clean(self, request: VoiceRequest) -> float | None:

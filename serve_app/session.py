@@ -29,8 +29,8 @@ from serve_app.passage import Course, Passage, SessionParts
 
 log = logging.getLogger("balto.session")
 
-RECEIVED_STEP_SAMPLES: Final = SAMPLE_RATE_HZ
-"""`recebido` is sent when it moves by at least a second."""
+RECEIVED_STEP_SAMPLES: Final = 2 * SAMPLE_RATE_HZ
+"""`recebido` is sent when it moves by at least two seconds: a message costs as much as one that comes."""
 REST_SAMPLES: Final = SAMPLE_RATE_HZ * 6 // 10
 """With nobody speaking the segmenter keeps no more than its pre-roll, well under this."""
 
@@ -391,7 +391,7 @@ class CounterSession:
             self._tell_received()
 
     def _tell_received(self) -> None:
-        """Generation 4: say up to where audio is safe to forget, when that has moved by a second or more."""
+        """Generation 4: say up to where audio is safe to forget, when that has moved far enough."""
         if self.start.generation != 4 or self._finishing:
             return
         until = self._segmenter.safe_until

@@ -95,14 +95,14 @@ def _lived(settings: SpeechToTextSettings) -> tuple[list[Transcription], int, fl
 
 
 async def _calls(handle: Any, folder: Path) -> tuple[list[Transcription], int, float]:
-    from serve_app.ingress import ask
+    from serve_app.asking import Methods, ask
 
-    pcm = b"\x01\x00" * 32_000
+    stage, pcm = Methods(handle), b"\x01\x00" * 32_000
 
     async def call(number: int) -> tuple[Transcription, float]:
         begun_s = time.monotonic()
         request = TranscriptionRequest(f"u-{number}", pcm, BUDGET_S)
-        answer: Transcription = await ask(handle, "transcribe", request, timeout_s=BUDGET_S)
+        answer: Transcription = await ask(stage, "transcribe", request, timeout_s=BUDGET_S)
         return answer, time.monotonic() - begun_s
 
     await asyncio.gather(*(call(-number) for number in range(1, 9)))  # connections are open, classes are loaded

@@ -29,8 +29,8 @@ class TelemetrySettings(BaseModel):
     """With `database_url` unset: this stage starts the embedded PostgreSQL and stops it when it closes."""
 
     batch_max_rows: int = Field(500, ge=1, le=10_000)
-    flush_interval_ms: int = Field(200, ge=10, le=60_000)
-    """How long rows gather before a batch goes to the database."""
+    flush_interval_ms: int = Field(500, ge=10, le=60_000)
+    """How long after a batch the next one goes to the database. The first row after a pause goes at once."""
     retry_max_s: float = Field(10.0, gt=0, le=300)
     """Longest wait between two tries while the database is away."""
     row_max_attempts: int = Field(3, ge=1, le=100)

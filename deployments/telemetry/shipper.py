@@ -23,6 +23,8 @@ RETRY_MIN_S = 0.25
 """First wait after a failure; it doubles, with jitter, up to `retry_max_s`."""
 REFUSED_RETRY_S = 5.0
 """How long a refused row is left alone, times its attempts."""
+COMPANY_S = 0.02
+"""What a row that comes after a pause waits for company: what was said at the same time comes with it."""
 TICK_S = 5.0
 """How often gauges are set, and how long an idle shipper sleeps at most."""
 
@@ -127,13 +129,15 @@ class Shipper:
             log.warning("outbox_not_drained reason=%s", exc)
 
     async def _gather(self, shipped: int) -> None:
-        """After a full batch go on at once; otherwise wait for rows, then a moment for more of them."""
+        """After a full batch go on at once, after another one later; a row that comes after a pause goes soon."""
         if shipped >= self._settings.batch_max_rows or self._closing.is_set():
             return
-        if not shipped:
+        if shipped:
+            await _within(self._closing, self._settings.flush_interval_ms / 1e3)
+        elif not self._outbox.arrived.is_set():
             await _within(self._outbox.arrived, TICK_S)
+            await _within(self._closing, COMPANY_S)
         self._outbox.arrived.clear()
-        await _within(self._closing, self._settings.flush_interval_ms / 1e3)
 
     async def _back_off(self, kind: str, reason: str) -> None:
         if self._failures == 0:

@@ -172,7 +172,13 @@ async def test_the_lock_is_given_back_when_the_job_breaks_off(database: str):
 
 @pytest.fixture
 async def telemetry(tmp_path: Path) -> AsyncIterator[Telemetry]:
+    """A stage that has just shipped a row of somebody else: what comes now waits in the outbox for a minute."""
     stage = Telemetry(TelemetrySettings(store="sqlite", state_dir=tmp_path, flush_interval_ms=60_000))
+    await stage.record([interaction("before", datetime.now(timezone.utc), session_id=str(uuid.uuid4()))])
+    for _ in range(500):
+        if await stage.interactions():
+            break
+        await asyncio.sleep(0.01)
     yield stage
     await stage.close()
 

@@ -71,6 +71,23 @@ async def test_batches_are_bounded_and_in_order(outbox: Outbox, store: FakeStore
     assert [row for batch in store.writes for row in batch] == row_ids(*range(25))
 
 
+async def test_after_a_pause_a_row_goes_at_once_and_the_next_ones_gather(outbox: Outbox, store: FakeStore):
+    shipper = Shipper(outbox, store, TelemetrySettings(flush_interval_ms=60_000), NoMetrics())
+    shipper.start()
+    await asyncio.sleep(0.05)
+    await outbox.record(rows(1))
+    for _ in range(500):
+        if store.rows:
+            break
+        await asyncio.sleep(0.01)
+    assert list(store.rows) == row_ids(1)
+    await outbox.record(rows(2))
+    await asyncio.sleep(0.1)
+    assert list(store.rows) == row_ids(1)
+    await shipper.close()
+    assert list(store.rows) == row_ids(1, 2)
+
+
 async def test_a_database_that_is_away_delays_rows_and_loses_none(outbox: Outbox, store: FakeStore, shipper: Shipper):
     store.away = True
     await outbox.record(rows(1))
