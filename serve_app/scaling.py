@@ -36,6 +36,8 @@ class ScalingRule:
     """How long the need must last before the stage grows: one reading may be an accident."""
     down_s: float = 120.0
     """How long it must have been too large before it shrinks by one replica."""
+    peak_s: float = 10.0
+    """A peak that is over sooner does not begin `down_s` anew: a handful of counters speak at once now and then."""
     settle_s: float = 10.0
     """A round ends so long after all of its replicas run: they work off what waited, which asks for no more."""
 
@@ -60,6 +62,8 @@ class ScalingState:
 
     needed_since_s: float | None = None
     spare_since_s: float | None = None
+    busy_since_s: float | None = None
+    """Since when a smaller stage would be busy again."""
     grown_at_s: float | None = None
     """When it last grew, or last waited for replicas to start: what has grown since `grown_from` is one round."""
     grown_from: int | None = None
@@ -83,7 +87,9 @@ def decide(rule: ScalingRule, reading: Reading, state: ScalingState, now_s: floa
             return replicas, replace(grown, needed_since_s=since_s)
         return needed, ScalingState(grown_at_s=now_s, grown_from=begun_with)
     if not _has_spare(rule, reading, replicas):
-        return replicas, grown
+        busy_s = now_s if state.busy_since_s is None else state.busy_since_s
+        spare_s = state.spare_since_s if now_s - busy_s < rule.peak_s else None
+        return replicas, replace(grown, spare_since_s=spare_s, busy_since_s=busy_s)
     since_s = now_s if state.spare_since_s is None else state.spare_since_s
     if now_s - since_s < rule.down_s:
         return replicas, replace(grown, spare_since_s=since_s)
@@ -179,4 +185,4 @@ def _worst(metrics: Mapping[str, Mapping[Any, float]] | None) -> float:
     return max((metrics or {}).get(SHARE, {}).values(), default=0.0)
 
 
-_STATE: Final = ("needed_since_s", "spare_since_s", "grown_at_s", "grown_from")
+_STATE: Final = ("needed_since_s", "spare_since_s", "busy_since_s", "grown_at_s", "grown_from")
