@@ -86,6 +86,9 @@ def _kill(vps: Vps, name: str) -> None:
         vps.do("kill", f"-{int(signal.SIGKILL)}", pid)
 
 
+_MET = ("connected", "reconnecting", "reconectar", "recebido", "audio_lost", "erro", "closed")
+
+
 class FaultPlan:
     """Counters talk, a fault happens, is undone, and what it cost is read from the database and from the counters."""
 
@@ -130,6 +133,9 @@ class FaultPlan:
             if sum(report.lost for report in reports) == 0 or time.monotonic() > deadline_s:
                 break
             await asyncio.sleep(2)
+        for each, report in zip(talks, reports, strict=True):
+            if report.lost:
+                self._say(f"{name}: a counter that lost {report.lost}: {each.connections()}")
         return FaultReport(
             fault=name,
             counters=len(talks),
@@ -204,6 +210,11 @@ class _Talk:
         begun_s = self.client.stream_started_s or 0.0
         ends = [(e.t_s, e.fields.get("fim_ms")) for e in self.events if e.kind == "ouvido"]
         return max((t_s - begun_s - end / 1000 for t_s, end in ends if end is not None), default=0.0)
+
+    def connections(self) -> str:
+        """What the counter met, without what was said: when it was connected, turned away, safe up to where."""
+        told = [e for e in self.events if e.kind in _MET]
+        return "; ".join(f"{e.t_s:.1f} {e.kind} {dict(e.fields)}" for e in told)
 
 
 class _Gathered:
