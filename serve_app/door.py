@@ -49,6 +49,8 @@ from serve_app.stages import Records, Stages
 log = logging.getLogger("balto.door")
 
 
+UNKNOWN_KEY_RETRY_S: Final = 2
+"""What a counter is told whose key cannot be checked now: nothing is full, and it has waited at the door."""
 RECORDED_WITHIN_S: Final = 1.0
 """How long a counter that comes back waits for what it said before to be durable."""
 
@@ -217,7 +219,7 @@ class Door:
             counter = await self.accounts.counter_of(key)
         except DirectoryUnavailable as exc:
             log.warning("directory_unavailable")
-            raise wire.Refused(wire.overloaded(self.settings.ingress.retry_in_s)) from exc
+            raise wire.Refused(wire.overloaded(UNKNOWN_KEY_RETRY_S)) from exc  # it has waited long enough already
         if counter is None:
             raise wire.Refused(wire.KEY_INVALID)
         return counter

@@ -39,6 +39,9 @@ log = logging.getLogger("balto.ingress")
 
 RECORD_TIMEOUT_S: Final = 15.0
 ACCESS_TIMEOUT_S: Final = 10.0
+FIND_COUNTER_TIMEOUT_S: Final = 8.0
+"""A telemetry stage that starts again is there after 6 to 10 s: a counter waits better at the door than it knocks
+again. Half of what a client gives a handshake: the rest is for its session."""
 REGISTRY_TIMEOUT_S: Final = 2.0
 HEALTH_TIMEOUT_S: Final = 1.5
 HEALTH_CACHE_S: Final = 1.0
@@ -137,7 +140,9 @@ class TelemetryHandle(AccessRelay, ConsoleRelay):
 
     async def find_counter(self, key_hash: str) -> Counter | None:
         """See Records."""
-        counter: Counter | None = await ask(self._telemetry, "find_counter", key_hash, timeout_s=5.0)
+        counter: Counter | None = await ask(
+            self._telemetry, "find_counter", key_hash, timeout_s=FIND_COUNTER_TIMEOUT_S
+        )
         return counter
 
     async def create_client(self, email: str, company: str, phone: str) -> Client:
