@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.request import getproxies
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+_PROXIED: Final = frozenset({"http", "https", "all"})
+"""What proxies are named after. The library takes any variable that ends in `_proxy` for one, Serve's
+`RAY_SERVE_ENABLE_HA_PROXY` too."""
 
 
 class Transport(AiohttpTransport):
@@ -29,7 +34,7 @@ class Transport(AiohttpTransport):
         connector = aiohttp.TCPConnector(
             limit=self.limits.max_connections or 0, keepalive_timeout=self.limits.keepalive_expiry, ssl=self.ssl_context
         )
-        proxied = bool(getproxies())  # looking for one at every request would cost as much as the request
+        proxied = not _PROXIED.isdisjoint(getproxies())  # a look for one at every request costs as much as the request
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=proxied)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -140,9 +140,7 @@ class TelemetryHandle(AccessRelay, ConsoleRelay):
 
     async def find_counter(self, key_hash: str) -> Counter | None:
         """See Records."""
-        counter: Counter | None = await ask(
-            self._telemetry, "find_counter", key_hash, timeout_s=FIND_COUNTER_TIMEOUT_S
-        )
+        counter: Counter | None = await ask(self._telemetry, "find_counter", key_hash, timeout_s=FIND_COUNTER_TIMEOUT_S)
         return counter
 
     async def create_client(self, email: str, company: str, phone: str) -> Client:
