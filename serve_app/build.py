@@ -111,12 +111,18 @@ def _timed(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any
 
 
 def _log_where_serve_logs() -> None:
-    """Send our loggers to the replica's log file, in its format and at the level of `logging_config`."""
+    """Send our loggers to the replica's log file, in its format and at the level of `logging_config`.
+
+    Without an access log Serve still makes a line of every call, for its file to throw away: it is not made.
+    """
     serve_log, ours = logging.getLogger("ray.serve"), logging.getLogger("balto")
     ours.handlers = serve_log.handlers
     add_fields(ours.handlers)
     ours.setLevel(serve_log.level)
     ours.propagate = False
+    kept = [getattr(one, "__name__", "") for handler in serve_log.handlers for one in handler.filters]
+    if "log_access_log_filter" in kept:
+        serve_log.setLevel(max(serve_log.level, logging.WARNING))
 
 
 def _warn_of_slow_ingress() -> None:

@@ -20,6 +20,7 @@ JSON_COLUMNS = frozenset(
 """Columns that hold structures: JSONB in PostgreSQL, JSON text in SQLite."""
 BOOLEAN_COLUMNS = frozenset({"simulated", "revoked"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,21 @@ def encode(record: Record, recorded_at: datetime) -> Row:
     if isinstance(record, Interaction):
         happened_at = record.speech_ended_at or record.audio_received_at or recorded_at
         values["happened_at"] = instant_text(happened_at)
-    payload = json.dumps({k: v for k, v in values.items() if v is not None}, ensure_ascii=False, separators=(",", ":"))
+    payload = _written({k: v for k, v in values.items() if v is not None})
     return Row(f"{kind}:{values[table.key]}", kind, record.session_id, microseconds(recorded_at), payload)
 
 
 def _plain(name: str, value: Any) -> Any:
+    kind = type(value)
+    if value is None or kind is int or kind is bool or (kind is str and value.isascii() and "\0" not in value):
+        return value  # most columns; asking what else they might be takes longer than writing the row
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"{name}: an instant without a time zone")
         return instant_text(value)
     if isinstance(value, str):
         return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, numbers.Real) and not isinstance(value, int):
+    if kind is float or (isinstance(value, numbers.Real) and not isinstance(value, int)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(_plain(name, str(k))): _plain(name, v) for k, v in value.items()}
