@@ -14,7 +14,7 @@ NODE_FLAGS: Final = {
     "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1",  # or the last 1,000 lines are not there when they are needed
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",  # at its 0.1 the idle controller takes 7 % of a core
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",  # at its 100 ms it takes 3 % of a busy replica
-    "RAY_SERVE_ROUTER_QUEUE_LEN_GAUGE_THROTTLE_S": "5",  # at its 0.1 s two figures a call, for a gauge that nobody reads
+    "RAY_SERVE_ROUTER_QUEUE_LEN_GAUGE_THROTTLE_S": "5",  # at its 0.1 s it sets a gauge twice a call
     "RAY_worker_niceness": "0",  # Ray's 15 gives way to everything else on the machine, customers included
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",

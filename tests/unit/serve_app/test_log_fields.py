@@ -8,6 +8,7 @@ from logging.handlers import MemoryHandler
 import pytest
 from ray._common.formatters import JSONFormatter, TextFormatter
 
+from serve_app.build import _log_where_serve_logs
 from serve_app.log_fields import add_fields
 
 
@@ -55,3 +56,20 @@ def test_arguments_without_a_name_do_not_shift_the_others(written):
 def test_somebody_elses_records_and_text_logs_stay_as_they_are(written):
     assert "event" not in json.loads(written(JSONFormatter(), "ray.serve", "replica started id=%s", "a"))
     assert "fields" not in written(TextFormatter(), "balto.door", "counter_denied reason=%s", "full")
+
+
+def log_access_log_filter(record):
+    """Named as Serve's, which it puts where the access log is switched off."""
+    return not getattr(record, "serve_access_log", False)
+
+
+@pytest.mark.parametrize(("filters", "level"), [([log_access_log_filter], logging.WARNING), ([], logging.INFO)])
+def test_lines_that_serve_would_throw_away_are_not_made(monkeypatch, filters, level):
+    serve_log, ours, handler = logging.getLogger("ray.serve"), logging.getLogger("balto"), logging.NullHandler()
+    handler.filters = filters
+    for name, value in (("handlers", [handler]), ("level", logging.INFO)):
+        monkeypatch.setattr(serve_log, name, value)
+    for name, value in (("handlers", []), ("level", logging.NOTSET), ("propagate", True)):
+        monkeypatch.setattr(ours, name, value)
+    _log_where_serve_logs()
+    assert (serve_log.level, ours.level) == (level, logging.INFO)
