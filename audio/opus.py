@@ -51,9 +51,10 @@ class OpusDecoder:
 
     def decode(self, packet: bytes) -> bytes:
         """The samples of one packet, at most 120 ms. Raises AudioInvalid on what is no Opus."""
-        out = self._out
-        samples = self._library.opus_decode(self._state, packet, len(packet), out, _PACKET_SAMPLES_MAX, 0)
-        if samples < 0 or not packet:
+        out, samples = self._out, -1
+        if packet:  # of none at all libopus would make up 120 ms
+            samples = self._library.opus_decode(self._state, packet, len(packet), out, _PACKET_SAMPLES_MAX, 0)
+        if samples < 0:
             raise AudioInvalid("áudio Opus corrompido")
         skipped = min(self._skip, samples)
         self._skip -= skipped
