@@ -64,11 +64,14 @@ class OpusDecoder:
 
 @functools.cache
 def libopus() -> Any:
-    """The library that PyAV's wheel carries (PyAV is not loaded), else the machine's own; None without either."""
+    """The library that PyAV's wheel carries (PyAV is not loaded), else the machine's own; None where none loads."""
     name = _carried() or ctypes.util.find_library("opus")
-    if name is None:
+    try:
+        library = ctypes.CDLL(name) if name else None
+    except OSError:  # made for another machine
+        library = None
+    if library is None:
         return None
-    library = ctypes.CDLL(name)
     state, size = ctypes.c_void_p, ctypes.c_int32
     library.opus_decoder_get_size.argtypes = [ctypes.c_int]
     library.opus_decoder_init.argtypes = [state, size, ctypes.c_int]

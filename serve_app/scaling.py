@@ -79,21 +79,27 @@ def decide(rule: ScalingRule, reading: Reading, state: ScalingState, now_s: floa
     begun_with = running
     if state.grown_at_s is not None and now_s - state.grown_at_s < rule.settle_s:
         begun_with = state.grown_from or running
-    grown = ScalingState(grown_at_s=state.grown_at_s, grown_from=state.grown_from)
+    spare = _has_spare(rule, reading, replicas)
+    seen = _remembered(rule, state, now_s, spare=spare)
     needed = min(_needed(rule, reading, running), math.ceil(begun_with * rule.grow_max))
     if needed > replicas:
         since_s = now_s if state.needed_since_s is None else state.needed_since_s
         if now_s - since_s < rule.up_s:
-            return replicas, replace(grown, needed_since_s=since_s)
+            return replicas, replace(seen, needed_since_s=since_s)
         return needed, ScalingState(grown_at_s=now_s, grown_from=begun_with)
-    if not _has_spare(rule, reading, replicas):
-        busy_s = now_s if state.busy_since_s is None else state.busy_since_s
-        spare_s = state.spare_since_s if now_s - busy_s < rule.peak_s else None
-        return replicas, replace(grown, spare_since_s=spare_s, busy_since_s=busy_s)
-    since_s = now_s if state.spare_since_s is None else state.spare_since_s
-    if now_s - since_s < rule.down_s:
-        return replicas, replace(grown, spare_since_s=since_s)
+    if not spare or seen.spare_since_s is None or now_s - seen.spare_since_s < rule.down_s:
+        return replicas, seen
     return replicas - 1, ScalingState(spare_since_s=now_s)
+
+
+def _remembered(rule: ScalingRule, state: ScalingState, now_s: float, *, spare: bool) -> ScalingState:
+    """What to remember where nothing is decided: since when it has been too large, short peaks or not; no need."""
+    if spare:
+        spare_s = now_s if state.spare_since_s is None else state.spare_since_s
+        return replace(state, needed_since_s=None, spare_since_s=spare_s, busy_since_s=None)
+    busy_s = now_s if state.busy_since_s is None else state.busy_since_s
+    kept_s = state.spare_since_s if now_s - busy_s < rule.peak_s else None
+    return replace(state, needed_since_s=None, spare_since_s=kept_s, busy_since_s=busy_s)
 
 
 def _needed(rule: ScalingRule, reading: Reading, running: int) -> int:

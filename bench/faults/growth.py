@@ -19,10 +19,10 @@ FEW_S, MANY_S, AFTER_S = 40.0, 130.0, 300.0
 FOLLOWED_WITHIN_S: Final = 60.0
 TIMES: Final = 1.5
 WINDOW_S: Final = 15.0
-STAGES: Final = ("Voice", "SpeechToText")
 NEEDED: Final = 3
 _MADE_FOR: Final = {"Voice": 1, "SpeechToText": 2}
 """Utterances at once: the recogniser's replica also waits .3 s for its provider."""
+STAGES: Final = tuple(_MADE_FOR)
 
 
 def growth(say: Callable[[str], None], plot: Path | None) -> dict[str, Any]:

@@ -12,16 +12,15 @@ import json
 import statistics
 import sys
 import time
-import wave
 from typing import Final
 
 from audio.segmenter import Segmenter
 from audio.settings import SegmenterSettings
+from bench.load.script import loop
+from bench.load.stream import stream_of
 from bench.path.report import machine
-from serve_app.settings import ROOT
 
-PIECE_BYTES: Final = 8000
-"""250 ms."""
+PIECE_MS: Final = 250
 PAUSES_MS: Final = (0.0, 0.2, 1.0, 3.0, 5.0, 10.0)
 
 
@@ -31,9 +30,7 @@ def main() -> int:
     parser.add_argument("--counters", type=int, default=50, help="whose streams are fed in turn")
     parser.add_argument("--pieces", type=int, default=400, help="for each figure")
     options = parser.parse_args()
-    with wave.open(str(ROOT / "samples" / "balcao.wav")) as file:
-        pcm = file.readframes(file.getnframes())
-    pieces = [pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm) - PIECE_BYTES, PIECE_BYTES)]
+    pieces = stream_of(loop(), "pcm", PIECE_MS).pieces
     crowd = [Segmenter(SegmenterSettings()) for _ in range(options.counters)]
     found = []
     for pause_ms in PAUSES_MS:

@@ -87,6 +87,7 @@ def _kill(vps: Vps, name: str) -> None:
 
 
 _MET = ("connected", "reconnecting", "reconectar", "recebido", "audio_lost", "erro", "closed")
+"""What a counter's events say of its connections, and nothing of what was said."""
 
 
 class FaultPlan:

@@ -155,10 +155,10 @@ def test_it_does_not_shrink_to_a_size_that_would_grow_again():
         assert replicas == 3
 
 
-def sizes_with_peaks_each_minute(of_s):
+def sizes_with_peaks_each_minute(of_s, at_once_then=TARGET * 0.7):
     state, replicas, sizes = ScalingState(), 2, []
     for second in range(600):
-        at_once = TARGET * 0.7 if second % 60 < of_s else 1.0
+        at_once = at_once_then if second % 60 < of_s else 1.0
         replicas, state = decide(RULE, Reading(replicas, at_once, 0.1, TARGET, replicas), state, float(second))
         sizes.append(replicas)
     return sizes
@@ -167,6 +167,7 @@ def sizes_with_peaks_each_minute(of_s):
 def test_a_peak_now_and_then_keeps_no_replica_and_a_busy_stretch_does():
     assert sizes_with_peaks_each_minute(RULE.peak_s / 2)[-1] == 1
     assert set(sizes_with_peaks_each_minute(RULE.peak_s * 1.5)) == {2}
+    assert sizes_with_peaks_each_minute(RULE.up_s, at_once_then=TARGET * 3)[-1] == 1  # too short to grow for
 
 
 def test_a_replica_tells_how_much_of_their_time_its_utterances_spend_in_it():
